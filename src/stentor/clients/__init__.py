@@ -1,0 +1,1 @@
+"""A speaker and a listener without a browser."""

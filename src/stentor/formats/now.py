@@ -1,0 +1,50 @@
+"""The `now` object: one signed JSON a show, the same for everyone, served by door and edges, cacheable for a second.
+
+    {"chain": "5f…", "chain_n": 812, …, "key": "<base64 Ed25519 public key>", "sig": "<base64 signature>"}
+
+The signature is over the object without `sig`, in canonical form: keys sorted, no white space, UTF-8 (RFC 8785; only
+strings, integers, booleans, null, lists and objects are used, so no rule about numbers is needed).
+
+Fields (all but `v`, `show`, `phase`, `at_ms` may be missing):
+`v` 1 · `show` id · `title` · `phase` announced|open|drawn|live|held|ended|cancelled · `at_ms` when it was made ·
+`starts_at_ms` · `opens_at_ms` · `started_at_ms` · `ended_at_ms` · `t0_ms` Unix ms of show time 0 · `chunk_ms` · `n`
+newest whole chunk · `live_n` first recorded chunk · `end_n` one past the last · `reason` · `notice` · `on_air` names ·
+`listeners` · `next_poll_ms` · `mark` · `rate` · `ladder` {rung, reason} · `verdict` · `chain`, `chain_n` head of the
+tape's chain and the chunk it stands at · `replay` path, once it is up · `holding` true while hold fills the program.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+NEXT_POLL_MS = 5_000
+
+
+def canonical(value: dict[str, Any]) -> bytes:
+    """RFC 8785 for the values named above."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def sign(fields: dict[str, Any], public_key: bytes, signer: Callable[[bytes], bytes]) -> str:
+    """-> the text to serve. `signer` makes an Ed25519 signature (64 bytes) of its argument."""
+    body = {name: value for name, value in fields.items() if value not in (None, "", [])}
+    body["key"] = base64.b64encode(public_key).decode()
+    return canonical({**body, "sig": base64.b64encode(signer(canonical(body))).decode()}).decode()
+
+
+class BadNow(ValueError):
+    """The text is not a `now` object."""
+
+
+def parse(text: str) -> tuple[dict[str, Any], bytes, bytes, bytes]:
+    """-> (fields without `sig`, the bytes that were signed, signature, public key); raises `BadNow`."""
+    try:
+        body = json.loads(text)
+        signature, key = (base64.b64decode(body[name], validate=True) for name in ("sig", "key"))
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadNow(f"not a now object: {error}") from None
+    del body["sig"]
+    return body, canonical(body), signature, key

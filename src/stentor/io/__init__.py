@@ -1,0 +1,1 @@
+"""Packages that touch one outside thing each, and do not know each other."""

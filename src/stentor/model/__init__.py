@@ -1,0 +1,1 @@
+"""Nouns and ports: frozen values, no behaviour beyond arithmetic."""

@@ -1,0 +1,162 @@
+"""The values on the board, by key. Desired state carries a revision; its owner reconciles.
+
+desk        `Desk`      written by the desk: shows, what the crew wants, who may speak
+stage       `Stage`     written by the studio: what is
+levels      `Levels`    written by the studio four times a second
+usher       `Usher`     written by the usher: health of the hold watcher
+edge-<i>    `Edge`      one a worker, once a second
+door-<i>    `Door`      one a worker, once a second
+now-<show>  `Now`       written by the usher once a second, signed, served by door and edges
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+
+class Phase(StrEnum):
+    """Where a show is in its life; the table of transitions is in core/life.py."""
+
+    ANNOUNCED = "announced"
+    OPEN = "open"
+    DRAWN = "drawn"
+    LIVE = "live"
+    HELD = "held"
+    ENDED = "ended"
+    CANCELLED = "cancelled"
+
+
+Wish = Literal["", "go", "hold", "end", "cancel"]
+
+
+class Seat(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Somebody who may speak, as the crew wants them. `token_hash` is SHA-256 of the invite, hex."""
+
+    id: str
+    name: str
+    token_hash: str
+    crew: bool = False
+    on_air: bool = False
+    muted: bool = False
+    removed: bool = False
+    expires_at: int = 0  # Unix seconds; 0: the end of the show
+
+
+class Show(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One show as announced and as the crew wants it. Times are Unix milliseconds."""
+
+    id: str
+    title: str
+    starts_at_ms: int
+    opens_at_ms: int
+    chunk_ms: int = 500
+    wish: Wish = ""
+    reason: str = ""
+    notice: str = ""
+    cap: int = 0  # listeners; 0: what the machine carries
+    seats: tuple[Seat, ...] = ()
+
+
+class Desk(msgspec.Struct, frozen=True, omit_defaults=True):
+    revision: int = 0
+    shows: tuple[Show, ...] = ()
+
+
+class Speaker(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A connected speaker as the stage has them. `stopped_ms`: since the last packet of audio."""
+
+    seat: str
+    name: str
+    on_air: bool
+    muted: bool
+    stopped_ms: int = 0
+    jitter_ms: int = 0
+    lost: int = 0
+    concealed: int = 0
+    received: int = 0
+
+
+class Tape(msgspec.Struct, frozen=True, omit_defaults=True):
+    """State of the recording. `problem` is empty while the disk takes what it is given."""
+
+    first_n: int = 0
+    next_n: int = 0
+    chain: str = ""  # hex
+    chain_n: int = 0
+    durable_n: int = 0
+    pending_bytes: int = 0
+    problem: str = ""
+
+
+class Stage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the studio is doing. `show` is empty between shows."""
+
+    at_ms: int
+    pid: int = 0
+    revision: int = 0
+    show: str = ""
+    title: str = ""
+    phase: Phase = Phase.ANNOUNCED
+    ring: str = ""
+    tape_directory: str = ""
+    t0_wall_ns: int = 0
+    chunk_ms: int = 500
+    n: int = 0
+    live_n: int = 0
+    end_n: int = 0
+    started_at_ms: int = 0
+    ended_at_ms: int = 0
+    speakers: tuple[Speaker, ...] = ()
+    late_ticks: int = 0
+    late_chunks: int = 0
+    tape: Tape = Tape()
+    problem: str = ""
+
+
+class Levels(msgspec.Struct, frozen=True):
+    """Peak levels since the last value, dBFS, -120 for silence; by seat id, `program` for the mix."""
+
+    at_ms: int
+    dbfs: dict[str, float]
+
+
+class Usher(msgspec.Struct, frozen=True, omit_defaults=True):
+    at_ms: int
+    pid: int = 0
+    hold_chunks: int = 0
+    late_polls: int = 0
+
+
+class Edge(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One edge worker's counters since its start."""
+
+    at_ms: int
+    pid: int = 0
+    listeners: int = 0
+    by_rendition: dict[str, int] = {}
+    joins: int = 0
+    refused: int = 0
+    skips: int = 0
+    drops: int = 0
+    chunks: int = 0
+    holds_made: int = 0
+    bytes_sent: int = 0
+    worst_late_ms: int = 0
+
+
+class Door(msgspec.Struct, frozen=True, omit_defaults=True):
+    at_ms: int
+    pid: int = 0
+    requests: int = 0
+    tickets: int = 0
+    refused: int = 0
+
+
+class Now(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`text` is the signed `now` object (formats/now.py) as it is to be served."""
+
+    at_ms: int
+    text: str

@@ -1,0 +1,120 @@
+"""Every setting, declared once: name, default, unit and a sentence. Environment `STENTOR_<NAME>`, or `stentor.toml`.
+
+docs/SETTINGS.md is made from this table; a test fails when they differ.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+
+class SettingError(ValueError):
+    """A setting that is unknown, of the wrong type, or at odds with another."""
+
+
+def _setting(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"text": text})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of all roles."""
+
+    data_dir: Path = _setting(Path("var"), "Where tapes, stems, the database and keys are kept.")
+    run_dir: Path = _setting(Path("/dev/shm/stentor"), "Where ring, board and sockets stand; tmpfs.")
+    bind: str = _setting("127.0.0.1", "Address that every public port listens on.")
+    door_port: int = _setting(8000, "TCP port of the door: pages, now object, tickets.")
+    edge_port: int = _setting(8001, "TCP port of the edges: mounts.")
+    desk_port: int = _setting(8002, "TCP port of the desk: crew and speaker pages, API.")
+    studio_port: int = _setting(8003, "TCP port of the studio (WHIP) and UDP port of all speakers' media.")
+    archive_port: int = _setting(8004, "TCP port of the archive: rewind and replay.")
+    public_url: str = _setting("", "Public origin when a proxy serves all roles by path; empty: one port a role.")
+    advertise: str = _setting(
+        "", "Comma-separated IP addresses offered to speakers' browsers; empty: all of this machine."
+    )
+    edges: int = _setting(1, "Edge workers.")
+    doors: int = _setting(1, "Door workers.")
+    speakers_max: int = _setting(16, "Speakers connected at once, backstage and on air.")
+    hold_grace_ms: int = _setting(150, "How late the stage may be with a chunk before hold takes its place.")
+    edge_grace_ms: int = _setting(400, "How late a chunk may be before an edge makes the hold by itself.")
+    rtp_silence_ms: int = _setting(3_000, "Without a packet for so long, a speaker is taken to be gone.")
+    open_before_s: int = _setting(900, "Doors of a show open so long before its start.")
+    sndbuf_bytes: int = _setting(16_384, "SO_SNDBUF of a listener's socket; the kernel doubles it.")
+    lag_skip_s: float = _setting(6.0, "A listener so far behind skips to the newest chunk.")
+    lag_drop_s: float = _setting(20.0, "A listener whose socket takes nothing for so long is dropped.")
+    listeners_max: int = _setting(18_000, "Connections of one edge worker (a process may open 20,000 descriptors).")
+    accept_budget: int = _setting(64, "Connections accepted between two looks at the ring.")
+    headers_bytes_max: int = _setting(8_192, "Request line and headers of one request.")
+    headers_timeout_s: float = _setting(5.0, "From accept to the end of the headers.")
+    idle_timeout_s: float = _setting(30.0, "A kept-alive connection without a request.")
+    burst_s: float = _setting(4.0, "Audio sent at once to a new MP3 listener.")
+    ticket_life_s: int = _setting(86_400, "From the making of a ticket to its expiry.")
+    tape_memory_bytes_max: int = _setting(64 * 1024 * 1024, "Tape records kept in memory while the disk fails.")
+    stems: bool = _setting(True, "Whether each speaker's own packets are kept beside the tape.")
+
+    def __post_init__(self) -> None:
+        ports = [self.door_port, self.edge_port, self.desk_port, self.studio_port, self.archive_port]
+        _require(len(set(ports)) == len(ports), f"two roles share a port: {ports}")
+        _require(self.hold_grace_ms < self.edge_grace_ms, "hold_grace_ms must be below edge_grace_ms")
+        _require(self.lag_skip_s < self.lag_drop_s, "lag_skip_s must be below lag_drop_s")
+        _require(self.edges >= 1 and self.doors >= 1, "at least one edge and one door")
+
+    @property
+    def board_dir(self) -> Path:
+        return self.run_dir / "board"
+
+    @property
+    def wake_dir(self) -> Path:
+        """Unix datagram sockets that the writer of the ring pokes."""
+        return self.run_dir / "wake"
+
+    @property
+    def keys_dir(self) -> Path:
+        return self.data_dir / "keys"
+
+    @property
+    def desk_socket(self) -> Path:
+        return self.run_dir / "desk.sock"
+
+
+def _require(condition: bool, reason: str) -> None:
+    if not condition:
+        raise SettingError(reason)
+
+
+def _convert(name: str, kind: str, value: Any) -> Any:
+    try:
+        if kind == "bool":
+            return value if isinstance(value, bool) else {"1": True, "true": True, "0": False, "false": False}[value]
+        return {"int": int, "float": float, "str": str, "Path": Path}[kind](value)
+    except (ValueError, KeyError, TypeError):
+        raise SettingError(f"{name}: {value!r} is not a {kind}") from None
+
+
+def load(environ: Mapping[str, str] | None = None, file: Path | None = None) -> Settings:
+    """Defaults, then `stentor.toml` (or `file`), then the environment. Raises `SettingError` with the reason."""
+    environ = os.environ if environ is None else environ
+    path = file or Path(environ.get("STENTOR_CONFIG", "stentor.toml"))
+    kinds = {item.name: str(item.type) for item in fields(Settings)}
+    values: dict[str, Any] = {}
+    if path.exists():
+        try:
+            values.update(tomllib.loads(path.read_text()))
+        except tomllib.TOMLDecodeError as error:
+            raise SettingError(f"{path}: {error}") from None
+    values.update({n[8:].lower(): v for n, v in environ.items() if n.startswith("STENTOR_") and n != "STENTOR_CONFIG"})
+    unknown = sorted(set(values) - set(kinds))
+    _require(not unknown, f"unknown setting: {', '.join(unknown)}")
+    return Settings(**{name: _convert(name, kinds[name], value) for name, value in values.items()})
+
+
+def to_environ(settings: Settings) -> dict[str, str]:
+    """The environment by which a child process gets the same settings."""
+    return {f"STENTOR_{item.name.upper()}": str(getattr(settings, item.name)) for item in fields(Settings)} | {
+        "STENTOR_STEMS": "1" if settings.stems else "0"
+    }
