@@ -1,7 +1,7 @@
 """Fragmented MP4 (ISO/IEC 14496-12) for one mono audio track: the header of a rendition and its chunks.
 
-Both are functions of their arguments alone, so that a chunk can be rebuilt, byte for byte, from the encoder frames found
-in a downloaded file. Timescale is 48,000; a chunk is `moof` + `mdat` with one run of frames of equal duration.
+Both are functions of their arguments alone, so that a chunk can be rebuilt, byte for byte, from the encoder frames
+found in a downloaded file. Timescale is 48,000; a chunk is `moof` + `mdat` with one run of frames of equal duration.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def mint(token: Token, key: bytes) -> str:
 
 
 def check(text: str, keys: Mapping[int, bytes], show: bytes, now: int, kind: Kind = Kind.TICKET) -> Token | Refusal:
-    """Open `text`: the token, or why not. `keys` by key id; `now` in Unix seconds. Revocation is the caller's to ask."""
+    """Open `text`: the token, or why not. `keys` by key id; `now` in Unix seconds. Revocation is asked elsewhere."""
     try:
         raw = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
     except (ValueError, binascii.Error):

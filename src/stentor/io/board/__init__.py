@@ -28,7 +28,7 @@ class Board:
         self._cache: dict[str, tuple[tuple[int, int], object]] = {}
 
     def put(self, key: str, value: msgspec.Struct) -> None:
-        """Publish `value` under `key`. Raises `BoardError` above 256 KiB, `OSError` where the board cannot be written."""
+        """Publish `value` under `key`. Raises `BoardError` above 256 KiB, `OSError` if it cannot be written."""
         data = msgspec.json.encode(value)
         if len(data) > VALUE_BYTES_MAX:
             raise BoardError(f"{key}: {len(data)} bytes; at most {VALUE_BYTES_MAX}")

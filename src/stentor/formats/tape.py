@@ -1,0 +1,155 @@
+"""The tape record: one format for all that is written beside a live show. docs/TAPE.md is the specification.
+
+Big-endian. A record is
+
+    head    28  magic "STN1", kind u8, flags u8, part count u16, n u64, last u64, length u32 (of table + parts)
+    table   40 a part: id u16, zero u16, length u32, digest 32
+    parts       their bytes, in the order of the table
+    crc32   4   over head, table and parts
+    chain   32  SHA-256(chain of the record before, head, table)
+
+The table carries a digest of every part, so the chain covers all bytes without hashing them twice.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from enum import IntEnum
+from hashlib import sha256
+from typing import NamedTuple
+
+MAGIC = b"STN1"
+GENESIS = bytes(32)
+PARTS_MAX = 64
+BODY_BYTES_MAX = 16 * 1024 * 1024
+_HEAD = struct.Struct(">4sBBHQQI")
+_ENTRY = struct.Struct(">HHI32s")
+_TAIL = struct.Struct(">I32s")
+
+PART_META = 0  # JSON
+PART_SIGNATURE = 1  # Ed25519 over `SIGNED_PREFIX` + the bytes of PART_META
+PART_HEADER = 16  # + rendition id: what goes before the first chunk
+PART_HOLD = 32  # + rendition id: the packed hold
+SIGNED_PREFIX = b"stentor tape end\n"
+
+
+class Kind(IntEnum):
+    """`SEGMENT` begins a file and is no link of the chain; all others are links."""
+
+    SEGMENT = 1
+    CHUNKS = 2
+    EVENT = 3
+    END = 4
+
+
+class Part(NamedTuple):
+    id: int
+    digest: bytes
+    data: bytes
+
+
+class Located(NamedTuple):
+    """A part as found in a segment: where its bytes are."""
+
+    digest: bytes
+    offset: int
+    length: int
+
+
+class Record(NamedTuple):
+    """One record as found in a segment. `n` and `last`: the chunks it covers, or where it stands among them."""
+
+    kind: Kind
+    n: int
+    last: int
+    parts: dict[int, Located]
+    linked: bytes  # head + table: what the chain hashes
+    chain: bytes
+    offset: int
+    end: int
+
+
+class Broken(NamedTuple):
+    """Where reading had to stop, and why. `torn`: the file just ends here, as after a crash."""
+
+    offset: int
+    reason: str
+    torn: bool
+
+
+def link(chain: bytes, linked: bytes) -> bytes:
+    """The chain after a record whose head and table are `linked`."""
+    return sha256(chain + linked).digest()
+
+
+def rendition_link(chain: bytes, n: int, data: bytes) -> bytes:
+    """The digest of one rendition after chunk `n` with the bytes `data`: a chain of its own."""
+    return sha256(chain + n.to_bytes(8, "big") + data).digest()
+
+
+def encode(kind: Kind, n: int, last: int, parts: Sequence[Part], chain: bytes) -> tuple[bytes, bytes]:
+    """-> (bytes of the record, the chain after it). A SEGMENT states `chain` and does not move it."""
+    table = b"".join(_ENTRY.pack(part.id, 0, len(part.data), part.digest) for part in parts)
+    body = b"".join(part.data for part in parts)
+    assert len(parts) <= PARTS_MAX and len(body) <= BODY_BYTES_MAX
+    linked = _HEAD.pack(MAGIC, kind, 0, len(parts), n, last, len(table) + len(body)) + table
+    after = chain if kind is Kind.SEGMENT else link(chain, linked)
+    return linked + body + _TAIL.pack(zlib.crc32(body, zlib.crc32(linked)), after), after
+
+
+def plain(part_id: int, data: bytes) -> Part:
+    """A part whose digest is the SHA-256 of its bytes."""
+    return Part(part_id, sha256(data).digest(), data)
+
+
+def read(buffer: bytes | memoryview, offset: int = 0) -> Record | Broken | None:
+    """The record at `offset`, None at the exact end of the buffer, or why there is none. Checks magic, bounds, CRC."""
+    size = len(buffer)
+    if offset == size:
+        return None
+    if offset + _HEAD.size > size:
+        return Broken(offset, "record head cut short", True)
+    magic, kind, flags, count, n, last, length = _HEAD.unpack_from(buffer, offset)
+    if magic != MAGIC or kind not in Kind.__members__.values() or flags:
+        return Broken(offset, "not a tape record", False)
+    if count > PARTS_MAX or length > BODY_BYTES_MAX + PARTS_MAX * _ENTRY.size or length < count * _ENTRY.size:
+        return Broken(offset, "impossible sizes in a record head", False)
+    stop = offset + _HEAD.size + length
+    if stop + _TAIL.size > size:
+        return Broken(offset, "record cut short", True)
+    crc, chain = _TAIL.unpack_from(buffer, stop)
+    if zlib.crc32(memoryview(buffer)[offset:stop]) != crc:
+        return Broken(offset, "checksum does not match", stop + _TAIL.size == size)
+    table_end = offset + _HEAD.size + count * _ENTRY.size
+    parts = _parts(buffer, offset + _HEAD.size, table_end)
+    if parts is None or sum(part.length for part in parts.values()) != stop - table_end:
+        return Broken(offset, "the table does not add up", False)
+    linked = bytes(memoryview(buffer)[offset:table_end])
+    return Record(Kind(kind), n, last, parts, linked, chain, offset, stop + _TAIL.size)
+
+
+def _parts(buffer: bytes | memoryview, at: int, table_end: int) -> dict[int, Located] | None:
+    found: dict[int, Located] = {}
+    data_at = table_end
+    while at < table_end:
+        part_id, zero, length, digest = _ENTRY.unpack_from(buffer, at)
+        if zero or part_id in found:
+            return None
+        found[part_id] = Located(digest, data_at, length)
+        at, data_at = at + _ENTRY.size, data_at + length
+    return found
+
+
+def scan(buffer: bytes | memoryview, offset: int = 0) -> Iterator[Record | Broken]:
+    """All records from `offset` on; a `Broken` is the last value, if reading had to stop before the end."""
+    while (found := read(buffer, offset)) is not None:
+        yield found
+        if isinstance(found, Broken):
+            return
+        offset = found.end
+
+
+def part_bytes(buffer: bytes | memoryview, part: Located) -> bytes:
+    return bytes(memoryview(buffer)[part.offset : part.offset + part.length])

@@ -1,0 +1,76 @@
+"""The JSON parts of a tape: what a segment says of its show, what an event notes, what the end signs."""
+
+from __future__ import annotations
+
+import msgspec
+
+from stentor.model.grid import Grid
+from stentor.model.rendition import RENDITIONS, Rendition
+
+VERSION = 1
+
+
+class RenditionMeta(msgspec.Struct, frozen=True):
+    """The fields of `model.rendition.Rendition`, so that a reader needs no table of its own."""
+
+    id: int
+    name: str
+    codec: str
+    bitrate_bps: int
+    frame_samples: int
+    priming_samples: int
+
+
+class SegmentMeta(msgspec.Struct, frozen=True):
+    """Part 0 of a SEGMENT. `key` is the Ed25519 public key (hex) that will sign the end; times are of the grid."""
+
+    version: int
+    show: str
+    title: str
+    segment: int
+    t0_wall_ns: int
+    chunk_samples: int
+    sample_rate: int
+    first_n: int
+    key: str
+    renditions: tuple[RenditionMeta, ...]
+
+    @property
+    def grid(self) -> Grid:
+        """The grid; the monotonic clock of the machine that recorded means nothing to a reader."""
+        return Grid(self.t0_wall_ns, 0, self.chunk_samples)
+
+
+class EventMeta(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Part 0 of an EVENT: `what` is a word (`hold`, `disk`, `resumed`, `title`), `n`..`last` are in the record."""
+
+    what: str
+    at_ms: int
+    text: str = ""
+
+
+class EndMeta(msgspec.Struct, frozen=True):
+    """Part 0 of END. `chain` (hex) is the chain before this record; `renditions` the digest of each, by name."""
+
+    version: int
+    show: str
+    first_n: int
+    last_n: int
+    ended_wall_ns: int
+    chain: str
+    renditions: dict[str, str]
+    key: str
+
+
+def rendition_metas() -> tuple[RenditionMeta, ...]:
+    return tuple(
+        RenditionMeta(r.id, r.name, r.codec, r.bitrate_bps, r.frame_samples, r.priming_samples) for r in RENDITIONS
+    )
+
+
+def rendition_of(meta: RenditionMeta) -> Rendition:
+    """Back to a `Rendition`."""
+    content_type = "audio/mpeg" if meta.codec == "mp3" else "audio/mp4"
+    return Rendition(
+        meta.id, meta.name, meta.codec, meta.bitrate_bps, meta.frame_samples, meta.priming_samples, content_type
+    )

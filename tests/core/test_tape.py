@@ -1,0 +1,141 @@
+"""The tape: what was written is read back, and nothing can be changed, moved, cut or added unseen."""
+
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stentor.core.tape import TapeReader, TapeWriter
+from stentor.formats import chunks, tape, tapemeta
+from stentor.model.rendition import RENDITIONS
+
+HOLDS = {r.id: chunks.Hold(r, (b"hold" + bytes([r.id]), b"hum")) for r in RENDITIONS if r.framed} | {
+    r.id: chunks.Hold(r, (b"\xff\xfb\x54\xc4" + bytes(188),)) for r in RENDITIONS if not r.framed
+}
+
+
+def meta(first_n: int = 5) -> tapemeta.SegmentMeta:
+    return tapemeta.SegmentMeta(
+        1, "town-hall", "Town hall", 0, 10**18, 24_000, 48_000, first_n, "ab" * 32, tapemeta.rendition_metas()
+    )
+
+
+def signer(message: bytes) -> bytes:
+    return hashlib.sha512(b"secret" + message).digest()
+
+
+def checks(_key: bytes, message: bytes, signature: bytes) -> bool:
+    return signer(message) == signature
+
+
+def chunk_of(n: int) -> dict[int, bytes | None]:
+    return {r.id: None if n % 7 == 3 and r.id % 2 else b"%d/%d;" % (n, r.id) * 9 for r in RENDITIONS}
+
+
+def write(count: int = 12) -> bytes:
+    writer = TapeWriter.begin(meta(), HOLDS)
+    out = writer.open_segment()
+    for n in range(5, 5 + count):
+        out += writer.add_chunk(chunk_of(n))
+    out += writer.add_hold(5 + count + 20)
+    out += writer.add_event("hold", 123, "the stage was silent", last=5 + count + 20)
+    out += writer.add_chunk(chunk_of(5 + count + 21))
+    return out + writer.add_end(10**18 + 9, signer)
+
+
+def read(*segments: bytes) -> TapeReader:
+    reader = TapeReader(checks)
+    for segment in segments:
+        if not reader.receive_segment(segment):
+            break
+    return reader
+
+
+def test_what_was_written_is_read_back() -> None:
+    data = write()
+    reader = read(data)
+    assert reader.findings == [] and reader.tail is None
+    assert reader.end is not None and (reader.end.first_n, reader.end.last_n) == (5, 38)
+    for n in range(5, 17):
+        for rendition in RENDITIONS:
+            entry = reader.index[rendition.id][n - 5]
+            assert data[entry.offset : entry.offset + entry.length] == (chunk_of(n)[rendition.id] or b"")
+    assert [e.what for _, _, e in reader.events] == ["hold"]
+    assert reader.hold_chunks == 21
+
+
+def test_a_change_of_any_byte_is_seen() -> None:
+    data = write(3)
+    step = 37  # coprime to the record size: every field is hit by some offset
+    for at in range(0, len(data), step):
+        reader = read(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        assert reader.findings or reader.end is None, f"byte {at}"
+
+
+def test_a_changed_chunk_with_a_mended_checksum_is_seen() -> None:
+    data = write(3)
+    first = [r for r in tape.scan(data) if isinstance(r, tape.Record)][1]
+    part = first.parts[0]
+    forged = bytearray(data)
+    forged[part.offset] ^= 1
+    body = bytes(forged[first.offset : first.end - 36])
+    forged[first.end - 36 : first.end - 32] = __import__("zlib").crc32(body).to_bytes(4, "big")
+    assert "were changed" in read(bytes(forged)).findings[0].reason
+
+
+def test_records_left_out_moved_or_doubled_are_seen() -> None:
+    data = write(4)
+    records = [data[r.offset : r.end] for r in tape.scan(data) if isinstance(r, tape.Record)]
+    for order in ([0, 2, 3, 4, 5, 6, 7, 8], [0, 2, 1, 3, 4, 5, 6, 7, 8], [0, 1, 1, 2, 3, 4, 5, 6, 7, 8]):
+        assert not read(b"".join(records[i] for i in order)).sound
+
+
+@given(st.integers(1, 5000))
+def test_a_torn_tail_loses_only_the_record_in_hand(cut: int) -> None:
+    data = write(6)
+    whole = [r.end for r in tape.scan(data) if isinstance(r, tape.Record)]
+    at = max(whole[0], len(data) - cut)
+    reader = read(data[:at])
+    assert reader.sound
+    assert reader.resume_at == max(end for end in whole if end <= at)
+    assert (reader.tail is None) == (at in whole)
+
+
+def test_recovery_goes_on_in_a_new_segment_linked_by_hash() -> None:
+    data = write(6)
+    ends = [r.end for r in tape.scan(data) if isinstance(r, tape.Record)]
+    torn = data[: ends[3] + 11]
+    writer = TapeWriter.resume(read(torn))
+    second = writer.open_segment() + writer.add_chunk(chunk_of(writer.next_n)) + writer.add_end(7, signer)
+    assert read(torn, second).findings == []
+    assert read(torn, second).end is not None
+    assert not read(data[: ends[2]], second).sound, "a segment cut before the link"
+
+
+def test_a_foreign_segment_is_refused() -> None:
+    writer = TapeWriter.begin(meta(first_n=6), HOLDS)
+    writer.open_segment()
+    assert "another tape" in read(write()[:-500], writer.open_segment()).findings[0].reason
+
+
+@pytest.mark.parametrize("data", [b"", b"RIFF" + bytes(100), write()[:20]])
+def test_what_is_no_tape_gets_a_reason(data: bytes) -> None:
+    reader = read(data)
+    assert reader.findings[0].reason
+
+
+def test_a_signature_by_another_key_is_refused() -> None:
+    data = write()
+    reader = TapeReader(lambda *_: False)
+    assert not reader.receive_segment(data)
+    assert "signature" in reader.findings[0].reason
+
+
+def test_a_growing_tape_is_followed() -> None:
+    data, reader = write(), TapeReader(checks)
+    ends = [r.end for r in tape.scan(data) if isinstance(r, tape.Record)]
+    assert reader.receive_segment(data[: ends[2] + 5])
+    assert reader.next_n == 7
+    assert reader.receive_more(data)
+    assert reader.end is not None and reader.findings == []
