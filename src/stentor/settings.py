@@ -5,6 +5,7 @@ docs/SETTINGS.md is made from this table; a test fails when they differ.
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -118,3 +119,27 @@ def to_environ(settings: Settings) -> dict[str, str]:
     return {f"STENTOR_{item.name.upper()}": str(getattr(settings, item.name)) for item in fields(Settings)} | {
         "STENTOR_STEMS": "1" if settings.stems else "0"
     }
+
+
+def table() -> str:
+    """docs/SETTINGS.md: every setting with its environment variable, default and sentence."""
+    return "\n".join(
+        [_TABLE_HEAD, *(_row(item.name, item.default, item.metadata["text"]) for item in fields(Settings))]
+    )
+
+
+def _row(name: str, default: Any, text: str) -> str:
+    return f"| `{name}` | `STENTOR_{name.upper()}` | `{json.dumps(default, default=str)}` | {text} |"
+
+
+_TABLE_HEAD = """# Settings
+
+Made by `python -m stentor.settings`; do not edit. A setting comes from its environment variable, else from
+`stentor.toml` in the working directory (or the file named by `STENTOR_CONFIG`), else it has its default. The end of a
+name is its unit.
+
+| `stentor.toml` | Environment | Default | Meaning |
+|---|---|---|---|"""
+
+if __name__ == "__main__":
+    print(table())
