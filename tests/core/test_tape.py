@@ -113,6 +113,16 @@ def test_recovery_goes_on_in_a_new_segment_linked_by_hash() -> None:
     assert not read(data[: ends[2]], second).sound, "a segment cut before the link"
 
 
+def test_a_segment_may_repeat_what_the_disk_did_not_confirm() -> None:
+    data = write(6)
+    records = [r for r in tape.scan(data) if isinstance(r, tape.Record)]
+    writer = TapeWriter.resume(read(data[: records[4].end]))
+    again = writer.open_segment(records[2].chain) + data[records[3].offset :]
+    reader = read(data[: records[5].end + 9], again)
+    assert reader.findings == [] and reader.end is not None
+    assert len(reader.index[0]) == reader.end.last_n - 5 + 1
+
+
 def test_a_foreign_segment_is_refused() -> None:
     writer = TapeWriter.begin(meta(first_n=6), HOLDS)
     writer.open_segment()

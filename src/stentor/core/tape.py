@@ -6,6 +6,7 @@ recorded without bytes: hold is a function of *n*, and the digests still cover w
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -17,6 +18,7 @@ from stentor.formats import chunks, tape, tapemeta
 from stentor.model.rendition import RENDITIONS, Rendition
 
 Holds = Mapping[int, chunks.Hold]
+REPEATED_RECORDS_MAX = 64  # a segment may repeat so many records of the one before, whose sync failed
 
 
 @dataclass(slots=True)
@@ -52,9 +54,10 @@ class TapeWriter:
         holds = [tape.plain(tape.PART_HOLD + r.id, self.holds[r.id].pack()) for r in RENDITIONS]
         return [tape.plain(tape.PART_META, msgspec.json.encode(meta)), *headers, *holds]
 
-    def open_segment(self) -> bytes:
-        """The record that begins the next file; it states the chain that the file goes on from."""
-        record, _ = tape.encode(tape.Kind.SEGMENT, self.segment, 0, self._segment_parts(self.segment), self.chain)
+    def open_segment(self, chain: bytes | None = None) -> bytes:
+        """The record that begins the next file; it states the chain (or the newest) that the file goes on from."""
+        parts = self._segment_parts(self.segment)
+        record, _ = tape.encode(tape.Kind.SEGMENT, self.segment, 0, parts, self.chain if chain is None else chain)
         self.segment += 1
         return record
 
@@ -114,6 +117,17 @@ class Finding(NamedTuple):
     fatal: bool = True
 
 
+class _Mark(NamedTuple):
+    """The reader's state after a record, to go back to."""
+
+    chain: bytes
+    next_n: int
+    digests: tuple[bytes, ...]
+    hold_chunks: int
+    events: int
+    chains: int
+
+
 class Entry(NamedTuple):
     """Where a chunk of one rendition is: `length` 0 for hold."""
 
@@ -156,6 +170,8 @@ class TapeReader:
     findings: list[Finding] = field(default_factory=list)
     tail: tape.Broken | None = None  # what stands after the last whole record of the last segment: a torn write
 
+    _marks: deque[_Mark] = field(default_factory=lambda: deque(maxlen=REPEATED_RECORDS_MAX + 1))
+
     @property
     def sound(self) -> bool:
         return not any(finding.fatal for finding in self.findings)
@@ -196,8 +212,29 @@ class TapeReader:
             return self._find(record.offset, f"segment {record.n} where segment {self.segments} belongs")
         if self.meta is None:
             return self._take_first_segment(data, record, meta)
-        if record.chain != self.chain or msgspec.structs.replace(meta, segment=0) != self.meta:
+        same_tape = msgspec.structs.replace(meta, segment=0) == self.meta
+        if not same_tape or not (record.chain == self.chain or self._go_back_to(record.chain)):
             return self._find(record.offset, "segment is of another tape, or one before it is missing or was cut")
+        return True
+
+    def _mark(self) -> None:
+        digests = tuple(self.renditions.values())
+        self._marks.append(
+            _Mark(self.chain, self.next_n, digests, self.hold_chunks, len(self.events), len(self.chains))
+        )
+
+    def _go_back_to(self, chain: bytes) -> bool:
+        """Forget the last records: the next segment repeats them, since the disk had not confirmed them."""
+        assert self.meta is not None
+        mark = next((mark for mark in self._marks if mark.chain == chain), None)
+        if mark is None:
+            return False
+        self.chain, self.next_n, self.hold_chunks = mark.chain, mark.next_n, mark.hold_chunks
+        self.renditions = dict(zip(self.renditions, mark.digests, strict=True))
+        for entries in self.index.values():
+            del entries[mark.next_n - self.meta.first_n :]
+        del self.events[mark.events :], self.chains[mark.chains :]
+        self.end = None
         return True
 
     def _take_first_segment(self, data: bytes | memoryview, record: tape.Record, meta: tapemeta.SegmentMeta) -> bool:
@@ -218,6 +255,7 @@ class TapeReader:
             part.id - tape.PART_HEADER: part.data for part in parts if tape.PART_HEADER <= part.id < tape.PART_HOLD
         }
         self.meta, self.chain, self.next_n = meta, record.chain, meta.first_n
+        self._mark()
         return True
 
     def _take(self, data: bytes | memoryview, record: tape.Record) -> bool:
@@ -234,6 +272,7 @@ class TapeReader:
         if taken:
             self.chain = record.chain
             self.chains.append((record.last, record.chain))
+            self._mark()
         return taken
 
     def _take_stray_segment(self, _data: bytes | memoryview, record: tape.Record) -> bool:
