@@ -51,9 +51,13 @@ def sample_entry(rendition: Rendition, pre_skip: int = 0) -> bytes:
     return full_box(b"stsd", 0, 0, struct.pack(">I", 1), box(kind, entry, extra))
 
 
-def track(duration: int, sample_table: Sequence[bytes], edits: bytes = b"") -> bytes:
-    """A `trak` box of one audio track with the given contents of its `stbl`; `duration` in samples."""
-    header = struct.pack(">IIIII8xhhhh", 0, 0, TRACK_ID, 0, duration, 0, 0, 0x0100, 0) + _MATRIX + bytes(8)
+def track(duration: int, sample_table: Sequence[bytes], edits: bytes = b"", heard: int | None = None) -> bytes:
+    """A `trak` box of one audio track with the given contents of its `stbl`; `duration` in samples.
+
+    `edits` is an `edts` box, `heard` how many samples it lets through (default: all).
+    """
+    shown = duration if heard is None else heard
+    header = struct.pack(">IIIII8xhhhh", 0, 0, TRACK_ID, 0, shown, 0, 0, 0x0100, 0) + _MATRIX + bytes(8)
     media = box(
         b"mdia",
         full_box(b"mdhd", 0, 0, struct.pack(">IIIIHH", 0, 0, SAMPLE_RATE, duration, 0x55C4, 0)),
@@ -101,6 +105,12 @@ class NotAChunk(ValueError):
 
 
 _FIXED = 8 + 16 + 8 + 24 + 20  # moof, mfhd, traf, tfhd, tfdt: what stands before the trun
+SIZES_AT = _FIXED + 20  # where a chunk has the sizes of its frames: u32 big-endian each
+
+
+def frames_at(count: int) -> int:
+    """Where a chunk of `count` frames has the first of them; the last ends with the chunk."""
+    return SIZES_AT + 4 * count + 8
 
 
 def parse_chunk(data: bytes) -> tuple[int, int, list[bytes]]:
