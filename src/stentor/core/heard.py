@@ -1,8 +1,8 @@
 """What one listener got of one rendition: the bytes of a stream cut into chunks, and how whole and how late they were.
 
 `now` is Unix time in seconds by the server's clock. Chunk `n` is due, whole, when chunk `n + 1` begins; chunks that
-were past already when a connection was answered (its burst) say nothing about lateness. A connection that breaks loses the
-chunk in hand; the next one is asked for from `next_n`.
+were past already when a connection was answered (its burst) say nothing about lateness. A connection that breaks loses
+the chunk in hand; the next one is asked for from `next_n`.
 """
 
 from __future__ import annotations
