@@ -35,7 +35,6 @@ class State:
     durable_n: int = 0
     pending_bytes: int = 0
     problem: str = ""
-    full: bool = False
     segments: list[str] = field(default_factory=list)
 
 
@@ -77,16 +76,18 @@ class TapeDisk:
         self._thread = threading.Thread(target=self._run, name="tape-disk", daemon=True)
         self._thread.start()
 
-    def append(self, pending: Pending) -> bool:
-        """Queue a record; False if the memory for records that wait for the disk is full (the record is not taken)."""
+    @property
+    def has_room(self) -> bool:
+        """Whether there is memory for another record while the disk fails. Ask before a record is made: once made, it
+        is a link of the chain and must be appended."""
+        return self.state.pending_bytes < self._memory_bytes_max
+
+    def append(self, pending: Pending) -> None:
+        """Queue a record."""
         with self._wanted:
-            if self.state.pending_bytes + len(pending.record) > self._memory_bytes_max:
-                self.state.full = True
-                return False
             self._pending.append(pending)
             self.state.pending_bytes += len(pending.record)
             self._wanted.notify()
-        return True
 
     def close(self, timeout_s: float) -> bool:
         """Wait until all is on disk, or `timeout_s`; -> whether it is."""
@@ -124,7 +125,6 @@ class TapeDisk:
                 self.state.pending_bytes -= len(pending.record)
         self.state.durable_n = max(self.state.durable_n, batch[-1].n)
         self.state.problem = ""
-        self.state.full = False
 
     def _open(self, chain: bytes) -> None:
         """Open the next segment. One that could not be written is tried again under its name, after its remains."""

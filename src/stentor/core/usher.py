@@ -1,0 +1,62 @@
+"""The usher's first duty to the public: the fields of the `now` object, made from what the board holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from stentor.formats.now import NEXT_POLL_MS
+from stentor.model.board import Edge, Phase, Show, Stage
+
+STALE_MS = 5_000  # a worker that has not written for so long counts no listeners
+SOON_MS = 60_000
+SOON_POLL_MS = 2_000
+
+
+def now_fields(show: Show, stage: Stage | None, edges: Iterable[Edge], wall_ms: int) -> dict[str, Any]:
+    """What everybody may know of `show` at Unix time `wall_ms`; formats/now.py names the fields."""
+    fields: dict[str, Any] = {
+        "v": 1,
+        "show": show.id,
+        "title": show.title,
+        "at_ms": wall_ms,
+        "starts_at_ms": show.starts_at_ms,
+        "opens_at_ms": show.opens_at_ms,
+        "chunk_ms": show.chunk_ms,
+        "notice": show.notice,
+        "reason": show.reason,
+        "next_poll_ms": _next_poll_ms(show, wall_ms),
+    }
+    if stage is not None and stage.show == show.id:
+        return fields | _on_stage(stage, wall_ms) | {"listeners": _listeners(edges, wall_ms)}
+    phase = Phase.CANCELLED if show.wish == "cancel" else Phase.HELD if show.wish == "hold" else Phase.ANNOUNCED
+    return fields | {"phase": phase.value}
+
+
+def _on_stage(stage: Stage, wall_ms: int) -> dict[str, Any]:
+    silent = wall_ms - stage.at_ms > STALE_MS
+    replay = f"/archive/{stage.show}/replay.m4a" if stage.phase is Phase.ENDED and not stage.tape.problem else None
+    return {
+        "phase": stage.phase.value,
+        "t0_ms": stage.t0_wall_ns // 1_000_000,
+        "chunk_ms": stage.chunk_ms,
+        "n": stage.n,
+        "live_n": stage.live_n or None,
+        "end_n": stage.end_n or None,
+        "started_at_ms": stage.started_at_ms or None,
+        "ended_at_ms": stage.ended_at_ms or None,
+        "on_air": [] if silent else [speaker.name for speaker in stage.speakers if speaker.on_air],
+        "holding": silent or not any(speaker.on_air for speaker in stage.speakers),
+        "chain": stage.tape.chain,
+        "chain_n": stage.tape.chain_n or None,
+        "replay": replay,
+    }
+
+
+def _listeners(edges: Iterable[Edge], wall_ms: int) -> int:
+    return sum(edge.listeners for edge in edges if wall_ms - edge.at_ms < STALE_MS)
+
+
+def _next_poll_ms(show: Show, wall_ms: int) -> int:
+    """Often enough around the start that nobody learns of it late."""
+    return SOON_POLL_MS if abs(show.starts_at_ms - wall_ms) < SOON_MS else NEXT_POLL_MS

@@ -1,0 +1,146 @@
+"""The studio: speakers in, program out. Mixes on an absolute clock, runs the life of the show, keeps the tape."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+import structlog
+
+from stentor.io.board import Board, BoardError
+from stentor.io.wake import Caller, Ear
+from stentor.model import board
+from stentor.nodes.airing import Block
+from stentor.nodes.recorder import TapeUnusable
+from stentor.nodes.show import ShowRun
+from stentor.nodes.stage import Stage
+from stentor.settings import Settings
+
+TICK_SAMPLES, TICK_NS = 960, 20_000_000
+CATCH_UP_NS = 1_000_000_000  # further behind than this, ticks are skipped: hold has taken their place
+CONTROL_S, LEVELS_S = 0.1, 0.25
+log = structlog.get_logger()
+
+
+class Studio:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._board = Board(settings.board_dir)
+        self._caller = Caller(settings.wake_dir)
+        self._ear = Ear(settings.wake_dir, "studio")
+        self.stage = Stage(settings)
+        self._run: ShowRun | None = None
+        self._refused: set[str] = set()
+        self._late_ticks = 0
+        self._problem = ""
+
+    def _desk(self) -> board.Desk:
+        try:
+            return self._board.get("desk", board.Desk) or board.Desk()
+        except BoardError as error:
+            self._problem = str(error)
+            return board.Desk()
+
+    def _next_show(self, desk: board.Desk) -> board.Show | None:
+        """The show to take up: the earliest whose doors are open and that has not ended. One at a time."""
+        now_ms = time.time_ns() // 1_000_000
+        open_now = [s for s in desk.shows if s.opens_at_ms <= now_ms or s.wish in ("go", "end", "cancel")]
+        waiting = [s for s in open_now if s.id not in self._refused and not self._is_over(s)]
+        return min(waiting, key=lambda show: show.starts_at_ms, default=None)
+
+    def _is_over(self, show: board.Show) -> bool:
+        return self._board.get(f"ended-{show.id}", board.Stage) is not None
+
+    def _take_up(self, show: board.Show) -> None:
+        try:
+            self._run = ShowRun(self._settings, show, self._board.get("stage", board.Stage), self._caller)
+        except (TapeUnusable, OSError) as error:
+            self._refused.add(show.id)
+            self._problem = f"{show.title}: {error}"
+            log.error("show refused", show=show.id, reason=str(error))
+
+    async def control(self, stop: asyncio.Event) -> None:
+        """Ten times a second, and when poked: what the crew wants against what is."""
+        while not stop.is_set():
+            desk = self._desk()
+            if self._run is None and (show := self._next_show(desk)) is not None:
+                await asyncio.to_thread(self._take_up, show)
+            if self._run is not None:
+                await self._control_show(self._run, desk)
+            self._publish(desk.revision)
+            await self._wait(CONTROL_S)
+
+    async def _control_show(self, run: ShowRun, desk: board.Desk) -> None:
+        wanted = next((show for show in desk.shows if show.id == run.show.id), run.show)
+        self.stage.apply(wanted)
+        run.control(wanted)
+        if run.ring.end_n:
+            await asyncio.to_thread(run.seal)
+        if run.over:
+            self._board.put(f"ended-{run.show.id}", run.state(self._stage_now(desk.revision)))
+            self.stage.apply(None)
+            self._run = None
+            await asyncio.to_thread(run.close)
+
+    async def _wait(self, seconds: float) -> None:
+        """Until poked, or `seconds`."""
+        loop, poked = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self._ear.fileno(), poked.set)
+        try:
+            await asyncio.wait_for(poked.wait(), seconds)
+        except TimeoutError:
+            pass
+        finally:
+            loop.remove_reader(self._ear.fileno())
+            self._ear.drain()
+
+    def _stage_now(self, revision: int) -> board.Stage:
+        return board.Stage(
+            at_ms=time.time_ns() // 1_000_000,
+            pid=os.getpid(),
+            revision=revision,
+            speakers=self.stage.speakers(),
+            late_ticks=self._late_ticks,
+            problem=self._problem,
+        )
+
+    def _publish(self, revision: int) -> None:
+        stage = self._stage_now(revision)
+        self._board.put("stage", stage if self._run is None else self._run.state(stage))
+
+    async def mix(self, stop: asyncio.Event) -> None:
+        """A tick of 20 ms at `t0 + i * 20 ms`, whatever the loop was doing; late ticks are made up for."""
+        while not stop.is_set():
+            if (run := self._run) is None:
+                await asyncio.sleep(CONTROL_S)
+                continue
+            t0 = run.grid.t0_mono_ns
+            i = (time.monotonic_ns() - t0) // TICK_NS + 1
+            while run is self._run and not stop.is_set():
+                behind = time.monotonic_ns() - (t0 + i * TICK_NS)
+                if behind > CATCH_UP_NS:
+                    break
+                self._late_ticks += behind > TICK_NS
+                await asyncio.sleep(max(0, -behind / 1e9))
+                samples = self.stage.tick()
+                run.air(Block(i * TICK_SAMPLES, samples, self.stage.anyone_on_air()))
+                i += 1
+
+    async def show_levels(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            if self._run is not None:
+                self._board.put("levels", board.Levels(time.time_ns() // 1_000_000, self.stage.levels()))
+            await asyncio.sleep(LEVELS_S)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        await self.stage.start()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for work in (self.control, self.mix, self.show_levels):
+                    group.create_task(work(stop))
+        finally:
+            await self.stage.stop()
+            if self._run is not None:
+                await asyncio.to_thread(self._run.close)
+            self._ear.close()

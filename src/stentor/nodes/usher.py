@@ -1,0 +1,117 @@
+"""The usher: writes hold into the ring where the studio is silent, and the signed `now` object of every show."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+
+import structlog
+
+from stentor.core.hold import Deadlines, HoldWatch
+from stentor.core.usher import now_fields
+from stentor.formats import now as now_format
+from stentor.io.board import Board, BoardError
+from stentor.io.keys import Signer
+from stentor.io.ring import Ring, RingError
+from stentor.io.wake import RING, Caller
+from stentor.model import board
+from stentor.nodes.airing import publish
+from stentor.settings import Settings
+
+LOOK_S = 0.05
+NOW_S = 1.0
+SHOWS_MAX = 32
+log = structlog.get_logger()
+
+
+class Usher:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._board = Board(settings.board_dir)
+        self._caller = Caller(settings.wake_dir)
+        self._signer = Signer(settings.keys_dir)
+        self._ring: Ring | None = None
+        self._hold_chunks = 0
+        self._ended: dict[str, board.Stage] = {}
+
+    def _get(self, key: str, kind: type[board.Stage]) -> board.Stage | None:
+        try:
+            return self._board.get(key, kind)
+        except BoardError as error:
+            log.warning("unreadable value on the board", error=str(error))
+            return None
+
+    def _attach(self) -> Ring | None:
+        """The ring of the show on stage; the old one is kept while its studio is away."""
+        stage = self._get("stage", board.Stage)
+        if stage is None or not stage.ring:
+            return self._ring
+        try:
+            inode = Path(stage.ring).stat().st_ino
+            if self._ring is None or self._ring.inode != inode:
+                self._ring = Ring(Path(stage.ring))
+        except (OSError, RingError) as error:
+            log.warning("no ring", path=stage.ring, error=str(error))
+        return self._ring
+
+    def watch(self) -> None:
+        """Fill what is overdue."""
+        ring = self._attach()
+        if ring is None:
+            return
+        graces = (self._settings.hold_grace_ms * 1_000_000, self._settings.edge_grace_ms * 1_000_000)
+        watch = HoldWatch(Deadlines(ring.grid, *graces), ring.slots)
+        written = 0
+        for rendition_id, n in watch.tick(ring.heads().by_id, ring.end_n, time.monotonic_ns()):
+            data = ring.holds[rendition_id].chunk(ring.grid, n)
+            written += publish(ring, rendition_id, n, data, hold=True)
+        if written:
+            self._hold_chunks += written
+            self._caller.call(RING)
+
+    def announce(self) -> None:
+        """Sign and publish `now` for every show on the board."""
+        desk = self._board.get("desk", board.Desk) or board.Desk()
+        stage = self._get("stage", board.Stage)
+        if stage is not None and stage.phase is board.Phase.ENDED:
+            self._ended[stage.show] = stage
+        edges = [edge for key in self._board.keys("edge-") if (edge := self._board.get(key, board.Edge)) is not None]
+        wall_ms = time.time_ns() // 1_000_000
+        for show in desk.shows[:SHOWS_MAX]:
+            on_stage = stage if stage is not None and stage.show == show.id else self._ended.get(show.id)
+            fields = now_fields(show, on_stage, edges, wall_ms)
+            text = now_format.sign(fields, self._signer.public_key, self._signer.sign)
+            self._board.put(f"now-{show.id}", board.Now(wall_ms, text))
+        self._board.put("usher", board.Usher(wall_ms, os.getpid(), self._hold_chunks))
+
+    async def run(self, stop: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_every(LOOK_S, self.watch, stop))
+            group.create_task(_every(NOW_S, self.announce, stop))
+
+
+async def _every(seconds: float, do: object, stop: asyncio.Event) -> None:
+    """Call `do` every `seconds` until `stop`. What fails is logged: the usher outlives a bad value on the board."""
+    while not stop.is_set():
+        try:
+            do()  # type: ignore[operator]
+        except (OSError, ValueError) as error:
+            log.error("the usher could not do its round", error=str(error))
+        try:
+            await asyncio.wait_for(stop.wait(), seconds)
+        except TimeoutError:
+            continue
+
+
+def main(settings: Settings) -> int:
+    async def run() -> None:
+        stop = asyncio.Event()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(name, stop.set)
+        await Usher(settings).run(stop)
+
+    asyncio.run(run())
+    return 0
