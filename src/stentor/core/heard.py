@@ -24,10 +24,11 @@ class NotAStream(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """One chunk as it came. `late_ms` is None in a burst."""
+    """One chunk as it came. `came_s` is when it was whole; `late_ms` is None in a burst."""
 
     n: int
     data: bytes
+    came_s: float
     late_ms: float | None
 
 
@@ -125,7 +126,7 @@ class Heard:
         late_ms = None if n <= self._head else 1000 * (now - self.grid.wall_ns(n + 1) / 1e9)
         if late_ms is not None:
             self.late_ms.append(late_ms)
-        return Whole(n, data, late_ms)
+        return Whole(n, data, now, late_ms)
 
     def late_percentile_ms(self, percent: float) -> float | None:
         """Lateness that `percent` of the chunks did not exceed; None before the first that was not past already."""

@@ -1,0 +1,110 @@
+"""Links that a listener can follow, and the way from a show's page to a mount."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+BODY_BYTES_MAX = 256 * 1024  # of a page or an answer in JSON
+RETRY_AFTER_S_MAX = 10.0
+
+_PAGE = re.compile(r"/s/([\w-]{1,64})/?")
+_MOUNT = re.compile(r"(/live/[\w-]{1,128})(?:/([\w-]{1,16})(?:\.\w{1,4})?)?/?")
+_EDGE_PORT = re.compile(r'"edge_port":\s*(\d{1,5})')
+
+
+class BadLink(ValueError):
+    """The link is none that a listener can follow; the text says why."""
+
+
+class Refused(Exception):
+    """An answer that is not what was asked for. `final`: to ask again would not help."""
+
+    def __init__(self, reason: str, *, final: bool, retry_after_s: float = 1.0) -> None:
+        super().__init__(reason)
+        self.final, self.retry_after_s = final, retry_after_s
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A show's page (`page` is its URL), or one mount without its rendition (`mount`); the other is empty."""
+
+    page: str
+    mount: str
+    rendition: str = ""  # named by a mount's link
+
+    @classmethod
+    def parse(cls, url: str) -> Link:
+        """Raises `BadLink`."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise BadLink(f"{url!r} is not an http or https address")
+        origin = f"{parts.scheme}://{parts.netloc}"
+        if match := _PAGE.fullmatch(parts.path):
+            return cls(f"{origin}/s/{match[1]}", "")
+        if match := _MOUNT.fullmatch(parts.path):
+            return cls("", origin + match[1], match[2] or "")
+        raise BadLink(f"{url!r} is neither a show's page (/s/<show>) nor a mount (/live/<ticket>/<rendition>)")
+
+
+def check(response: httpx.Response, body: bytes) -> None:
+    """Raises `Refused` unless the answer is a 200."""
+    if response.status_code == HTTPStatus.OK:
+        return
+    reason = f"{response.status_code} from {response.url.host}:{response.url.port or ''}"
+    if response.headers.get("content-type", "").startswith("application/problem+json"):
+        reason = _problem(body) or reason
+    wait = response.headers.get("retry-after", "")
+    later = min(float(wait), RETRY_AFTER_S_MAX) if wait.isdecimal() else 1.0
+    raise Refused(reason, final=response.status_code < 500 and response.status_code != 429, retry_after_s=later)
+
+
+def _problem(body: bytes) -> str:
+    try:
+        fields = httpx.Response(200, content=body).json()
+        return f"{fields['title']} ({fields['code']})"
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+async def fetch(client: httpx.AsyncClient, method: str, url: str) -> httpx.Response:
+    """A whole answer of at most `BODY_BYTES_MAX`. Raises `Refused`, `httpx.TransportError`."""
+    async with client.stream(method, url) as response:
+        body = b""
+        async for data in response.aiter_bytes():
+            body += data
+            if len(body) > BODY_BYTES_MAX:
+                raise Refused(f"{url} answers with more than {BODY_BYTES_MAX} bytes", final=True)
+    check(response, body)
+    return httpx.Response(response.status_code, headers=response.headers, content=body, request=response.request)
+
+
+async def now(client: httpx.AsyncClient, page: str) -> dict[str, Any]:
+    """The show's `now` object, its signature not checked. Raises `Refused`, `httpx.TransportError`."""
+    return _fields(await fetch(client, "GET", f"{page}/now"))
+
+
+async def join(client: httpx.AsyncClient, page: str) -> str:
+    """Ask the door for a ticket; -> the URL of the mount without its rendition. Raises as `now`."""
+    config = _EDGE_PORT.search((await fetch(client, "GET", page)).text)
+    ticket = _fields(await fetch(client, "POST", f"{page}/join")).get("ticket", "")
+    if not ticket:
+        raise Refused(f"no ticket from {page}/join", final=False)
+    origin = httpx.URL(page)
+    port = int(config[1]) if config else 0  # 0: the edges stand behind the page's own origin
+    return str((origin.copy_with(port=port) if port else origin).copy_with(path=f"/live/{ticket}"))
+
+
+def _fields(response: httpx.Response) -> dict[str, Any]:
+    try:
+        fields = response.json()
+    except ValueError:
+        fields = None
+    if not isinstance(fields, dict):
+        raise Refused(f"{response.url} answers with something that is not a JSON object", final=True)
+    return fields

@@ -1,0 +1,146 @@
+"""A `stentor serve` of a test's own: free ports, own directories, everything ended afterwards."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from stentor.nodes.serve import children, pid_files
+from stentor.settings import Settings, to_environ
+
+T = TypeVar("T")
+WITHIN_S = 30.0  # the machine may be busy; nothing waits so long when all is well
+ROLES_WITH_PORTS = ("door", "edge", "desk", "studio", "archive")
+
+
+def until(condition: Callable[[], T], what: str, within_s: float = WITHIN_S) -> T:
+    """Ask again and again until `condition` gives something true; -> that."""
+    deadline = time.monotonic() + within_s
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"{what}: not within {within_s} s"
+        time.sleep(0.02)
+    return value
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody holds, by TCP or by UDP."""
+    sockets = [socket.socket(type=kind) for _ in range(count) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)]
+    try:
+        ports = []
+        for tcp, udp in zip(sockets[::2], sockets[1::2], strict=True):
+            tcp.bind(("127.0.0.1", 0))
+            udp.bind(tcp.getsockname())
+            ports.append(tcp.getsockname()[1])
+        return ports
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def own_settings(data_dir: Path, run_dir: Path) -> Settings:
+    """Settings that meet no other installation on this machine."""
+    ports: dict[str, Any] = dict(zip((f"{role}_port" for role in ROLES_WITH_PORTS), free_ports(5), strict=True))
+    return Settings(data_dir=data_dir, run_dir=run_dir, advertise="127.0.0.1", **ports)
+
+
+class Running:
+    """One installation. `start` and `stop` may be called again and again."""
+
+    def __init__(self, settings: Settings, log: Path) -> None:
+        self.settings = settings
+        self.log = log
+        self._serve: subprocess.Popen[bytes] | None = None
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """For commands that are to meet this installation."""
+        return os.environ | to_environ(self.settings)
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "stentor.cli", *arguments]
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A `stentor` command against this installation, to its end."""
+        argv = self.command(*arguments)
+        return subprocess.run(argv, env=self.environ, capture_output=True, text=True, timeout=WITHIN_S)
+
+    def start(self) -> None:
+        """Start `serve`, and wait until every role is up."""
+        with self.log.open("ab") as log:
+            self._serve = subprocess.Popen(self.command("serve"), env=self.environ, stderr=log)
+        try:
+            until(self.ready, "all roles are up")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log.read_text()[-4000:]}") from None
+
+    def ready(self) -> bool:
+        """Whether every child lives and every port accepts."""
+        assert self._serve is not None and self._serve.poll() is None, f"serve ended\n{self.log.read_text()[-4000:]}"
+        return all(self.pids().values()) and all(map(self.accepts, ROLES_WITH_PORTS))
+
+    def accepts(self, role: str) -> bool:
+        """Whether the port of `role` takes a connection."""
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", getattr(self.settings, f"{role}_port"))) == 0
+
+    def url(self, role: str, path: str = "/") -> str:
+        return f"http://127.0.0.1:{getattr(self.settings, f'{role}_port')}{path}"
+
+    def pids(self) -> dict[str, int | None]:
+        """Pid of each child by name (`edge-0`, `studio`, …); None while it is dead."""
+        files = pid_files(self.settings)
+        return {name: files.pid(name) for name in children(self.settings)}
+
+    def kill(self, name: str) -> int:
+        """`kill -9` a child, or `serve` itself; -> the pid it had. It is dead on return, and may be back already."""
+        if name == "serve":
+            assert self._serve is not None
+            self._serve.kill()
+            self._serve.wait()
+            return self._serve.pid
+        pid = self.pids()[name]
+        assert pid is not None, f"{name} is not running"
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: self.pids()[name] != pid, f"{name} is dead")
+        return pid
+
+    def back(self, name: str, old: int) -> int:
+        """Wait until `name` lives again after `kill`; -> its new pid."""
+        return until(lambda: (pid := self.pids()[name]) != old and pid, f"{name} is back") or 0
+
+    def stop(self) -> int:
+        """SIGTERM to `serve`; -> its exit code."""
+        assert self._serve is not None
+        self._serve.terminate()
+        return self._serve.wait(WITHIN_S)
+
+    def end(self) -> None:
+        """Leave nothing running, however the test went."""
+        if self._serve is not None and self._serve.poll() is None:
+            self.stop()
+        for child in pid_files(self.settings).find():
+            child.send(signal.SIGKILL)
+            child.close()
+
+
+@contextmanager
+def installation(data_dir: Path, **changes: Any) -> Iterator[Running]:
+    """An installation that is not started yet; `changes` to its settings."""
+    run_dir = Path(tempfile.mkdtemp(prefix="stentor-test-", dir="/dev/shm"))
+    running = Running(replace(own_settings(data_dir / "data", run_dir), **changes), data_dir / "serve.log")
+    try:
+        yield running
+    finally:
+        running.end()
+        shutil.rmtree(run_dir)
