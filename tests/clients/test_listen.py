@@ -1,0 +1,140 @@
+"""The listening client against a station that misbehaves as it is told; the real one is heard in tests/scenario."""
+
+import asyncio
+import io
+import json
+from collections.abc import Callable
+
+import pytest
+
+from stentor.clients.links import BadLink, Link
+from stentor.clients.listen import Listener
+from stentor.formats import chunks
+from stentor.formats.problem import CONTENT_TYPE, problem
+from stentor.model.grid import Grid
+from stentor.model.rendition import OPUS
+
+GRID = Grid(1_700_000_000_000_000_000, 0, 24_000)
+END_N = 20
+Act = Callable[[int], bytes]  # from the n that is asked for to the answer; the connection is closed after it
+
+
+def chunk(n: int) -> bytes:
+    return chunks.build(OPUS, GRID, n, [bytes(40 + n)] * GRID.frame_count(OPUS, n))
+
+
+def respond(body: bytes, status: str = "200 OK", kind: str = "audio/mp4", **headers: int) -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Type: {kind}", "Connection: close"]
+    lines += [f"Stentor-{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def stream(first: int, *numbers: int, cut: int = 0) -> bytes:
+    body = chunks.header(OPUS) + b"".join(map(chunk, numbers))
+    t0_ms = GRID.t0_wall_ns // 1_000_000
+    clock = {"T0_Ms": t0_ms, "Chunk_Ms": 500, "Now_Ms": t0_ms + 10_000, "N": first, "Head": first}
+    return respond(body[: len(body) - cut], **clock)
+
+
+def refuse(status: int, code: str) -> bytes:
+    return respond(problem(status, code, code), f"{status} No", CONTENT_TYPE, Retry_After=0)
+
+
+class Station:
+    """Page, `now` and tickets as they should be; each connection to a mount does the next of `acts`."""
+
+    def __init__(self, *acts: Act) -> None:
+        self._acts = list(acts)
+        self.asked: list[str] = []
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        path = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode()
+        self.asked.append(path)
+        writer.write(self._answer(path))
+        await writer.drain()
+        writer.close()
+
+    def _answer(self, path: str) -> bytes:
+        if path.startswith("/live/"):
+            act = self._acts.pop(0) if self._acts else lambda n: stream(n)
+            return act(int(path.partition("from=")[2] or 0))
+        body = {"ticket": "T" * 64, "phase": "live", "end_n": END_N}
+        return respond(json.dumps(body).encode() if path != "/s/x" else b'<i>{"edge_port": 0}</i>')
+
+    async def hear(self) -> Listener:
+        """Listen to this station to the end of the show."""
+        async with await asyncio.start_server(self._serve, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            listener = Listener(Link.parse(f"http://127.0.0.1:{port}/s/x"), OPUS, out=io.BytesIO())
+            async with asyncio.timeout(30):
+                await listener.run()
+            return listener
+
+
+def hear(*acts: Act) -> tuple[Listener, list[str]]:
+    station = Station(*acts)
+    return asyncio.run(station.hear()), [path for path in station.asked if path.startswith("/live/")]
+
+
+def test_a_whole_show_is_heard_once() -> None:
+    listener, asked = hear(lambda _: stream(3, *range(3, END_N)))
+    report = listener.report()
+    assert (report["first_n"], report["last_n"], report["chunks"]) == (3, 19, 17)
+    assert (report["fine"], report["ended"], report["reconnects"], report["joins"]) == (True, True, 0, 1)
+    assert isinstance(listener.out, io.BytesIO)
+    assert listener.out.getvalue() == chunks.header(OPUS) + b"".join(map(chunk, range(3, END_N)))
+    assert len(asked) == 1
+
+
+def test_a_broken_connection_goes_on_at_the_chunk_it_had() -> None:
+    listener, asked = hear(lambda _: stream(3, *range(3, 9), cut=7), lambda n: stream(n, *range(n, END_N)))
+    report = listener.report()
+    assert asked[1].endswith("from=8") and report["reconnects"] == 1
+    assert (report["fine"], report["chunks"], report["missing"]) == (True, 17, 0)
+    assert isinstance(listener.out, io.BytesIO)
+    assert listener.out.getvalue() == chunks.header(OPUS) + b"".join(map(chunk, range(3, END_N)))
+
+
+def test_lost_chunks_are_told() -> None:
+    listener, _ = hear(lambda _: stream(3, 3, 4, 7, *range(8, END_N)))
+    assert (listener.report()["missing"], listener.fine) == (2, False)
+
+
+def test_an_edge_without_a_show_is_asked_again() -> None:
+    listener, _ = hear(lambda _: refuse(503, "no-show"), lambda _: stream(3, *range(3, END_N)))
+    assert listener.fine and listener.report()["refusals"] == 1
+
+
+def test_a_ticket_that_is_refused_is_given_back_once() -> None:
+    listener, _ = hear(lambda _: refuse(403, "ticket-expired"), lambda _: stream(3, *range(3, END_N)))
+    assert listener.fine and listener.report()["joins"] == 2
+
+
+def test_a_ticket_that_is_refused_again_ends_it() -> None:
+    listener, _ = hear(*[lambda _: refuse(403, "ticket-expired")] * 2)
+    assert not listener.fine and "ticket-expired" in listener.report()["problem"]
+
+
+@pytest.mark.parametrize("answer", [respond(b"<html>", Now_Ms=1), respond(b"")])
+def test_an_answer_that_is_no_stream_ends_it(answer: bytes) -> None:
+    listener, _ = hear(lambda _: answer, lambda _: answer)
+    assert not listener.fine and "lacks a header" in listener.report()["problem"]
+
+
+@pytest.mark.parametrize(
+    ("url", "link"),
+    [
+        ("http://h:8000/s/friday", Link("http://h:8000/s/friday", "")),
+        ("https://h/s/friday/", Link("https://h/s/friday", "")),
+        ("http://h:8001/live/abc/mp3-low", Link("", "http://h:8001/live/abc", "mp3-low")),
+        ("http://h:8001/live/abc/opus.mp4", Link("", "http://h:8001/live/abc", "opus")),
+    ],
+)
+def test_links(url: str, link: Link) -> None:
+    assert Link.parse(url) == link
+
+
+@pytest.mark.parametrize("url", ["", "friday", "ftp://h/s/x", "http://h/", "http:///s/x", "http://h/crew/#token"])
+def test_bad_links_are_refused(url: str) -> None:
+    with pytest.raises(BadLink):
+        Link.parse(url)
