@@ -1,0 +1,6 @@
+"""WHIP (RFC 9725): the endpoint as a Starlette application, and the client's three requests."""
+
+from stentor.io.whip.client import SeatInfo, WhipClient, WhipError
+from stentor.io.whip.endpoint import PATH, Admitted, Endpoint, Refused, create_app
+
+__all__ = ["PATH", "Admitted", "Endpoint", "Refused", "SeatInfo", "WhipClient", "WhipError", "create_app"]
