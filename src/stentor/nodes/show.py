@@ -10,10 +10,13 @@ from msgspec.structs import replace
 
 from stentor.core import hold
 from stentor.core.life import FINAL, Cause, Change, Life, Times
+from stentor.core.stem import Stem
 from stentor.core.tape import TapeReader, TapeWriter
+from stentor.formats.rtp import opus_samples
 from stentor.io import ring as rings
 from stentor.io.codec import make_holds
 from stentor.io.keys import Signer
+from stentor.io.stems import StemFiles
 from stentor.io.wake import Caller
 from stentor.model import board
 from stentor.model.grid import FIRST_N, Grid
@@ -75,6 +78,8 @@ class ShowRun:
             phase = board.Phase.LIVE
         self._life = Life(Times(show.opens_at_ms, show.starts_at_ms), phase)
         self._recorder: Recorder | None = None
+        self._stems: dict[str, Stem] = {}
+        self._stem_files = StemFiles(self._directory.parent / "stems")
         self.sealed = taped is not None and taped.end is not None
         if self.ring.live_n and not self.sealed:
             self._record(taped)
@@ -101,6 +106,15 @@ class ShowRun:
     def _after_block(self) -> None:
         if self._recorder is not None:
             self._recorder.step()
+
+    def keep_stem(self, seat: str, packet: bytes, position: int) -> None:
+        """A speaker's own packet, going into the program at `position` in show time; kept once the show is live."""
+        if not self.ring.live_n or not self._settings.stems:
+            return
+        since_start = position - self.ring.live_n * self.grid.chunk_samples
+        stem = self._stems.setdefault(seat, Stem(seat, len(self._stems) + 1))
+        for name, data in stem.receive(packet, opus_samples(packet), since_start):
+            self._stem_files.append(name, data)
 
     def control(self, show: board.Show) -> None:
         """Reconcile with what the crew wants and what the clock says."""
@@ -150,6 +164,10 @@ class ShowRun:
     def close(self) -> None:
         """Stop here; a studio that comes later goes on."""
         self._airing.close()
+        for stem in self._stems.values():
+            for name, data in stem.finish():
+                self._stem_files.append(name, data)
+        self._stem_files.close(SEAL_PATIENCE_S)
         if self._recorder is not None and not self.sealed:
             self._recorder.close(SEAL_PATIENCE_S)
 

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
+import sys
 import time
+from pathlib import Path
 
 import structlog
+from msgspec.structs import replace
 
+from stentor.core.life import FINAL
 from stentor.io.board import Board, BoardError
+from stentor.io.http import EXIT_PORT_IN_USE, Server, listen_tcp, serve_until_signal
 from stentor.io.wake import Caller, Ear
 from stentor.model import board
 from stentor.nodes.airing import Block
 from stentor.nodes.recorder import TapeUnusable
-from stentor.nodes.show import ShowRun
+from stentor.nodes.show import ShowRun, ring_path
 from stentor.nodes.stage import Stage
 from stentor.settings import Settings
 
@@ -29,11 +35,24 @@ class Studio:
         self._board = Board(settings.board_dir)
         self._caller = Caller(settings.wake_dir)
         self._ear = Ear(settings.wake_dir, "studio")
-        self.stage = Stage(settings)
+        self.stage = Stage(settings, self._keep_stem)
         self._run: ShowRun | None = None
+        self._last = self._ended_before()
         self._refused: set[str] = set()
         self._late_ticks = 0
         self._problem = ""
+
+    def _ended_before(self) -> board.Stage | None:
+        """The show that ended last stays on the board until the next one: edges and listeners are finishing with it."""
+        try:
+            stage = self._board.get("stage", board.Stage)
+        except BoardError:
+            return None
+        return stage if stage is not None and stage.phase in FINAL else None
+
+    def _keep_stem(self, seat: str, packet: bytes, position: int) -> None:
+        if self._run is not None:
+            self._run.keep_stem(seat, packet, position)
 
     def _desk(self) -> board.Desk:
         try:
@@ -54,15 +73,16 @@ class Studio:
 
     def _take_up(self, show: board.Show) -> None:
         try:
+            _drop_rings_but(ring_path(self._settings, show.id))
             self._run = ShowRun(self._settings, show, self._board.get("stage", board.Stage), self._caller)
         except (TapeUnusable, OSError) as error:
             self._refused.add(show.id)
             self._problem = f"{show.title}: {error}"
             log.error("show refused", show=show.id, reason=str(error))
 
-    async def control(self, stop: asyncio.Event) -> None:
+    async def control(self) -> None:
         """Ten times a second, and when poked: what the crew wants against what is."""
-        while not stop.is_set():
+        while True:
             desk = self._desk()
             if self._run is None and (show := self._next_show(desk)) is not None:
                 await asyncio.to_thread(self._take_up, show)
@@ -78,7 +98,8 @@ class Studio:
         if run.ring.end_n:
             await asyncio.to_thread(run.seal)
         if run.over:
-            self._board.put(f"ended-{run.show.id}", run.state(self._stage_now(desk.revision)))
+            self._last = run.state(self._stage_now(desk.revision))
+            self._board.put(f"ended-{run.show.id}", self._last)
             self.stage.apply(None)
             self._run = None
             await asyncio.to_thread(run.close)
@@ -107,40 +128,62 @@ class Studio:
 
     def _publish(self, revision: int) -> None:
         stage = self._stage_now(revision)
-        self._board.put("stage", stage if self._run is None else self._run.state(stage))
+        if self._run is not None:
+            stage = self._run.state(stage)
+        elif self._last is not None:
+            stage = replace(self._last, at_ms=stage.at_ms, pid=stage.pid, revision=revision, speakers=())
+        self._board.put("stage", stage)
 
-    async def mix(self, stop: asyncio.Event) -> None:
+    async def mix(self) -> None:
         """A tick of 20 ms at `t0 + i * 20 ms`, whatever the loop was doing; late ticks are made up for."""
-        while not stop.is_set():
+        while True:
             if (run := self._run) is None:
                 await asyncio.sleep(CONTROL_S)
                 continue
             t0 = run.grid.t0_mono_ns
             i = (time.monotonic_ns() - t0) // TICK_NS + 1
-            while run is self._run and not stop.is_set():
+            while run is self._run:
                 behind = time.monotonic_ns() - (t0 + i * TICK_NS)
                 if behind > CATCH_UP_NS:
                     break
                 self._late_ticks += behind > TICK_NS
                 await asyncio.sleep(max(0, -behind / 1e9))
+                self.stage.position = i * TICK_SAMPLES
                 samples = self.stage.tick()
                 run.air(Block(i * TICK_SAMPLES, samples, self.stage.anyone_on_air()))
                 i += 1
 
-    async def show_levels(self, stop: asyncio.Event) -> None:
-        while not stop.is_set():
+    async def show_levels(self) -> None:
+        while True:
             if self._run is not None:
                 self._board.put("levels", board.Levels(time.time_ns() // 1_000_000, self.stage.levels()))
             await asyncio.sleep(LEVELS_S)
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, listener: socket.socket) -> None:
         await self.stage.start()
         try:
-            async with asyncio.TaskGroup() as group:
-                for work in (self.control, self.mix, self.show_levels):
-                    group.create_task(work(stop))
+            server = Server(self.stage.app(), listener)
+            await serve_until_signal([server], self.control, self.mix, self.show_levels)
         finally:
             await self.stage.stop()
             if self._run is not None:
                 await asyncio.to_thread(self._run.close)
             self._ear.close()
+
+
+def _drop_rings_but(path: Path) -> None:
+    """Shared memory of earlier shows; who still has it mapped keeps it."""
+    for other in path.parent.glob("*.ring"):
+        if other != path:
+            other.unlink(missing_ok=True)
+
+
+def main(settings: Settings) -> int:
+    """Run the studio until SIGTERM; 3 if its port is taken."""
+    try:
+        listener = listen_tcp(settings.bind, settings.studio_port, "studio_port")
+        asyncio.run(Studio(settings).run(listener))
+    except OSError as error:
+        print(f"stentor studio: {error}", file=sys.stderr)
+        return EXIT_PORT_IN_USE
+    return 0

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -35,18 +36,17 @@ class Usher:
         self._signer = Signer(settings.keys_dir)
         self._ring: Ring | None = None
         self._hold_chunks = 0
-        self._ended: dict[str, board.Stage] = {}
 
-    def _get(self, key: str, kind: type[board.Stage]) -> board.Stage | None:
+    def _get(self, key: str) -> board.Stage | None:
         try:
-            return self._board.get(key, kind)
+            return self._board.get(key, board.Stage)
         except BoardError as error:
             log.warning("unreadable value on the board", error=str(error))
             return None
 
     def _attach(self) -> Ring | None:
         """The ring of the show on stage; the old one is kept while its studio is away."""
-        stage = self._get("stage", board.Stage)
+        stage = self._get("stage")
         if stage is None or not stage.ring:
             return self._ring
         try:
@@ -75,13 +75,11 @@ class Usher:
     def announce(self) -> None:
         """Sign and publish `now` for every show on the board."""
         desk = self._board.get("desk", board.Desk) or board.Desk()
-        stage = self._get("stage", board.Stage)
-        if stage is not None and stage.phase is board.Phase.ENDED:
-            self._ended[stage.show] = stage
+        stage = self._get("stage")
         edges = [edge for key in self._board.keys("edge-") if (edge := self._board.get(key, board.Edge)) is not None]
         wall_ms = time.time_ns() // 1_000_000
         for show in desk.shows[:SHOWS_MAX]:
-            on_stage = stage if stage is not None and stage.show == show.id else self._ended.get(show.id)
+            on_stage = stage if stage is not None and stage.show == show.id else self._get(f"ended-{show.id}")
             fields = now_fields(show, on_stage, edges, wall_ms)
             text = now_format.sign(fields, self._signer.public_key, self._signer.sign)
             self._board.put(f"now-{show.id}", board.Now(wall_ms, text))
@@ -93,11 +91,11 @@ class Usher:
             group.create_task(_every(NOW_S, self.announce, stop))
 
 
-async def _every(seconds: float, do: object, stop: asyncio.Event) -> None:
+async def _every(seconds: float, do: Callable[[], None], stop: asyncio.Event) -> None:
     """Call `do` every `seconds` until `stop`. What fails is logged: the usher outlives a bad value on the board."""
     while not stop.is_set():
         try:
-            do()  # type: ignore[operator]
+            do()
         except (OSError, ValueError) as error:
             log.error("the usher could not do its round", error=str(error))
         try:
