@@ -10,11 +10,12 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import repeat
 from typing import NamedTuple
 
 import msgspec
 
-from stentor.formats import chunks, tape, tapemeta
+from stentor.formats import chunks, proof, tape, tapemeta
 from stentor.model.rendition import RENDITIONS, Rendition
 
 Holds = Mapping[int, chunks.Hold]
@@ -117,17 +118,6 @@ class Finding(NamedTuple):
     fatal: bool = True
 
 
-class _Mark(NamedTuple):
-    """The reader's state after a record, to go back to."""
-
-    chain: bytes
-    next_n: int
-    digests: tuple[bytes, ...]
-    hold_chunks: int
-    events: int
-    chains: int
-
-
 class Entry(NamedTuple):
     """Where a chunk of one rendition is: `length` 0 for hold."""
 
@@ -162,22 +152,37 @@ class TapeReader:
     segments: int = 0
     resume_at: int = 0
     index: dict[int, list[Entry]] = field(default_factory=dict)
-    chains: list[tuple[int, bytes]] = field(default_factory=list)  # (n, the chain after the record of chunk n)
+    chains: list[tuple[int, bytes]] = field(default_factory=list)  # (newest chunk, the chain after a record)
+    checkpoints: list[proof.Checkpoint] = field(default_factory=list)
     events: list[tuple[int, int, tapemeta.EventMeta]] = field(default_factory=list)
     end: tapemeta.EndMeta | None = None
+    end_body: bytes = b""  # what `end_signature` signs, after `tape.SIGNED_PREFIX`
     end_signature: bytes = b""
     hold_chunks: int = 0
     findings: list[Finding] = field(default_factory=list)
-    tail: tape.Broken | None = None  # what stands after the last whole record of the last segment: a torn write
+    remains: list[Finding] = field(default_factory=list)  # of failed writes: torn ends that a later segment made good
+    tail: tape.Broken | None = None  # why the last segment was not read to its end; `torn`: nothing whole comes after
 
-    _marks: deque[_Mark] = field(default_factory=lambda: deque(maxlen=REPEATED_RECORDS_MAX + 1))
+    _recent: deque[bytes] = field(default_factory=lambda: deque(maxlen=REPEATED_RECORDS_MAX + 1))  # chains
+    _to_repeat: int = 0  # how many of the last records the segment in hand has yet to repeat
+
+    @property
+    def fault(self) -> Finding | None:
+        """Why what was aired cannot be proven, or be written on: None for a sound tape."""
+        if self.tail is not None and not self.tail.torn:
+            return Finding(self.segments - 1, self.tail.offset, f"{self.tail.reason}, and whole records follow")
+        return next((finding for finding in self.findings if finding.fatal), None)
 
     @property
     def sound(self) -> bool:
-        return not any(finding.fatal for finding in self.findings)
+        return self.fault is None
 
     def receive_segment(self, data: bytes | memoryview) -> bool:
-        """Take the next segment from its first byte; -> whether reading can go on. A torn tail is noted, not fatal."""
+        """Take the next segment from its first byte; -> whether reading can go on.
+
+        Where a segment cannot be read to its end, that is noted in `tail`: the next one may go on from before there.
+        """
+        data = memoryview(data)
         first = tape.read(data)
         if not isinstance(first, tape.Record) or first.kind is not tape.Kind.SEGMENT:
             return self._find(0, first.reason if isinstance(first, tape.Broken) else "does not begin with a segment")
@@ -189,11 +194,11 @@ class TapeReader:
 
     def receive_more(self, data: bytes | memoryview) -> bool:
         """Go on with the last segment from `resume_at`; `data` is the whole segment as it is now."""
-        self.tail = None
+        self.tail, data = None, memoryview(data)
         for found in tape.scan(data, self.resume_at):
             if isinstance(found, tape.Broken):
-                self.tail = found if found.torn else None
-                return found.torn or self._find(found.offset, found.reason)
+                self.tail = found._replace(torn=not tape.whole_after(data, found.offset))
+                return True
             if not self._take(data, found):
                 return False
             self.resume_at = found.end
@@ -213,29 +218,16 @@ class TapeReader:
         if self.meta is None:
             return self._take_first_segment(data, record, meta)
         same_tape = msgspec.structs.replace(meta, segment=0) == self.meta
-        if not same_tape or not (record.chain == self.chain or self._go_back_to(record.chain)):
+        if not same_tape or record.chain not in self._recent:
             return self._find(record.offset, "segment is of another tape, or one before it is missing or was cut")
+        self._note_remains()
+        self._to_repeat = len(self._recent) - 1 - self._recent.index(record.chain)
         return True
 
-    def _mark(self) -> None:
-        digests = tuple(self.renditions.values())
-        self._marks.append(
-            _Mark(self.chain, self.next_n, digests, self.hold_chunks, len(self.events), len(self.chains))
-        )
-
-    def _go_back_to(self, chain: bytes) -> bool:
-        """Forget the last records: the next segment repeats them, since the disk had not confirmed them."""
-        assert self.meta is not None
-        mark = next((mark for mark in self._marks if mark.chain == chain), None)
-        if mark is None:
-            return False
-        self.chain, self.next_n, self.hold_chunks = mark.chain, mark.next_n, mark.hold_chunks
-        self.renditions = dict(zip(self.renditions, mark.digests, strict=True))
-        for entries in self.index.values():
-            del entries[mark.next_n - self.meta.first_n :]
-        del self.events[mark.events :], self.chains[mark.chains :]
-        self.end = None
-        return True
+    def _note_remains(self) -> None:
+        """The segment before ends in what a failed write left; this one goes on from before there."""
+        if self.tail is not None:
+            self.remains.append(Finding(self.segments - 1, self.tail.offset, self.tail.reason, fatal=False))
 
     def _take_first_segment(self, data: bytes | memoryview, record: tape.Record, meta: tapemeta.SegmentMeta) -> bool:
         parts = [tape.plain(part_id, tape.part_bytes(data, part)) for part_id, part in record.parts.items()]
@@ -255,10 +247,12 @@ class TapeReader:
             part.id - tape.PART_HEADER: part.data for part in parts if tape.PART_HEADER <= part.id < tape.PART_HOLD
         }
         self.meta, self.chain, self.next_n = meta, record.chain, meta.first_n
-        self._mark()
+        self._recent.append(record.chain)
         return True
 
     def _take(self, data: bytes | memoryview, record: tape.Record) -> bool:
+        if self._to_repeat:
+            return self._take_again(record)
         if self.end is not None:
             return self._find(record.offset, "a record after the end")
         if tape.link(self.chain, record.linked) != record.chain:
@@ -271,43 +265,65 @@ class TapeReader:
         }[record.kind](data, record)
         if taken:
             self.chain = record.chain
-            self.chains.append((record.last, record.chain))
-            self._mark()
+            self.chains.append((self.next_n - 1, record.chain))
+            self._recent.append(record.chain)
         return taken
+
+    def _take_again(self, record: tape.Record) -> bool:
+        """A record that the segment before has already, and whose sync had failed: the copy must be the same."""
+        before, after = self._recent[-1 - self._to_repeat], self._recent[-self._to_repeat]
+        if record.chain != after or tape.link(before, record.linked) != after:
+            return self._find(record.offset, "not the record that the segment before has in this place")
+        self._to_repeat -= 1
+        return True
 
     def _take_stray_segment(self, _data: bytes | memoryview, record: tape.Record) -> bool:
         return self._find(record.offset, "a segment inside a segment")
 
     def _take_chunks(self, data: bytes | memoryview, record: tape.Record) -> bool:
-        assert self.meta is not None
         if record.n != self.next_n or record.last < record.n:
             return self._find(record.offset, f"chunks {record.n}..{record.last} where {self.next_n} belongs")
-        if set(record.parts) != set(self.index):
+        if record.parts.keys() != self.index.keys():
             return self._find(record.offset, "a record without all renditions")
-        segment = self.segments - 1
-        for rendition_id, part in record.parts.items():
-            if part.length and record.last != record.n:
-                return self._find(record.offset, "bytes for more than one chunk")
-            entries = self.index[rendition_id]
-            entries.extend([Entry(segment, part.offset, part.length)] * (record.last - record.n + 1))
-            if self.hash_chunks and not self._digest_matches(data, record, rendition_id, part):
-                return self._find(record.offset, f"chunk {record.n}: bytes of rendition {rendition_id} were changed")
-            self.renditions[rendition_id] = part.digest
-        if not any(part.length for part in record.parts.values()):
-            self.hold_chunks += record.last - record.n + 1
-        self.next_n = record.last + 1
+        if record.last != record.n and any(part.length for part in record.parts.values()):
+            return self._find(record.offset, "bytes for more than one chunk")
+        if self.hash_chunks and (changed := self._changed(data, record)):
+            return self._find(record.offset, f"chunk {record.n}: bytes of {changed} were changed")
+        self._keep_chunks(record)
         return True
 
-    def _digest_matches(
-        self, data: bytes | memoryview, record: tape.Record, rendition_id: int, part: tape.Located
-    ) -> bool:
+    def _changed(self, data: bytes | memoryview, record: tape.Record) -> str:
+        """The name of a rendition whose bytes are not those that the record's table covers, or ""."""
         assert self.meta is not None
-        digest = self.renditions[rendition_id]
+        for rendition_id, (stated, offset, length) in record.parts.items():
+            before = self.renditions[rendition_id]
+            if length:
+                digest = tape.rendition_link(before, record.n, data[offset : offset + length])
+            else:
+                digest = self._hold_digest(before, record, rendition_id)
+            if digest != stated:
+                return next(item.name for item in self.meta.renditions if item.id == rendition_id)
+        return ""
+
+    def _hold_digest(self, digest: bytes, record: tape.Record, rendition_id: int) -> bytes:
+        """The digest of a rendition after the chunks of `record`, all hold, from the one before."""
+        assert self.meta is not None
         grid, hold = self.meta.grid, self.holds[rendition_id]
         for n in range(record.n, record.last + 1):
-            aired = tape.part_bytes(data, part) if part.length else hold.chunk(grid, n)
-            digest = tape.rendition_link(digest, n, aired)
-        return digest == part.digest
+            digest = tape.rendition_link(digest, n, hold.chunk(grid, n))
+        return digest
+
+    def _keep_chunks(self, record: tape.Record) -> None:
+        count, segment, aired = record.last - record.n + 1, self.segments - 1, 0
+        for rendition_id, (digest, offset, length) in record.parts.items():
+            self.index[rendition_id].extend(repeat(Entry(segment, offset, length), count))
+            self.renditions[rendition_id] = digest
+            aired += length
+        if not aired:
+            self.hold_chunks += count
+        if proof.is_checkpoint(record.n, record.last):
+            self.checkpoints.append(proof.Checkpoint(record.last, self.chain, record.linked))
+        self.next_n = record.last + 1
 
     def _take_event(self, data: bytes | memoryview, record: tape.Record) -> bool:
         try:
@@ -332,5 +348,5 @@ class TapeReader:
             return self._find(record.offset, "the end does not state what the tape holds")
         if not self.key_checks(key, tape.SIGNED_PREFIX + body, signature):
             return self._find(record.offset, "the signature of the end is not the key's")
-        self.end, self.end_signature = end, signature
+        self.end, self.end_body, self.end_signature = end, body, signature
         return True

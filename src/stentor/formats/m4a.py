@@ -116,4 +116,5 @@ def _frame_offsets(boxes: dict[bytes, memoryview], sizes: npt.NDArray[np.int64])
         raise ValueError("chunks and samples do not add up")
     firsts = np.cumsum(per_chunk) - per_chunk
     before = np.cumsum(sizes) - sizes
-    return np.repeat(chunks - before[firsts], per_chunk) + before
+    offsets: npt.NDArray[np.int64] = np.repeat(chunks - before[firsts], per_chunk) + before
+    return offsets

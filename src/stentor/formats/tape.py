@@ -13,6 +13,7 @@ The table carries a digest of every part, so the chain covers all bytes without 
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -42,6 +43,9 @@ class Kind(IntEnum):
     CHUNKS = 2
     EVENT = 3
     END = 4
+
+
+_KINDS = {int(kind): kind for kind in Kind}
 
 
 class Part(NamedTuple):
@@ -84,9 +88,9 @@ def link(chain: bytes, linked: bytes) -> bytes:
     return sha256(chain + linked).digest()
 
 
-def rendition_link(chain: bytes, n: int, data: bytes) -> bytes:
+def rendition_link(chain: bytes, n: int, data: bytes | memoryview) -> bytes:
     """The digest of one rendition after chunk `n` with the bytes `data`: a chain of its own."""
-    return sha256(chain + n.to_bytes(8, "big") + data).digest()
+    return sha256(b"".join((chain, n.to_bytes(8, "big"), data))).digest()
 
 
 def encode(kind: Kind, n: int, last: int, parts: Sequence[Part], chain: bytes) -> tuple[bytes, bytes]:
@@ -112,34 +116,33 @@ def read(buffer: bytes | memoryview, offset: int = 0) -> Record | Broken | None:
     if offset + _HEAD.size > size:
         return Broken(offset, "record head cut short", True)
     magic, kind, flags, count, n, last, length = _HEAD.unpack_from(buffer, offset)
-    if magic != MAGIC or kind not in Kind.__members__.values() or flags:
+    if magic != MAGIC or kind not in _KINDS or flags:
         return Broken(offset, "not a tape record", False)
-    if count > PARTS_MAX or length > BODY_BYTES_MAX + PARTS_MAX * _ENTRY.size or length < count * _ENTRY.size:
+    table_at = offset + _HEAD.size
+    table_end, stop = table_at + count * _ENTRY.size, table_at + length
+    if count > PARTS_MAX or length > BODY_BYTES_MAX + PARTS_MAX * _ENTRY.size or stop < table_end:
         return Broken(offset, "impossible sizes in a record head", False)
-    stop = offset + _HEAD.size + length
     if stop + _TAIL.size > size:
         return Broken(offset, "record cut short", True)
     crc, chain = _TAIL.unpack_from(buffer, stop)
-    if zlib.crc32(memoryview(buffer)[offset:stop]) != crc:
+    view = memoryview(buffer)
+    if zlib.crc32(view[offset:stop]) != crc:
         return Broken(offset, "checksum does not match", stop + _TAIL.size == size)
-    table_end = offset + _HEAD.size + count * _ENTRY.size
-    parts = _parts(buffer, offset + _HEAD.size, table_end)
-    if parts is None or sum(part.length for part in parts.values()) != stop - table_end:
+    parts = _parts(view[table_at:table_end], table_end, stop)
+    if len(parts) != count:
         return Broken(offset, "the table does not add up", False)
-    linked = bytes(memoryview(buffer)[offset:table_end])
-    return Record(Kind(kind), n, last, parts, linked, chain, offset, stop + _TAIL.size)
+    return Record(_KINDS[kind], n, last, parts, bytes(view[offset:table_end]), chain, offset, stop + _TAIL.size)
 
 
-def _parts(buffer: bytes | memoryview, at: int, table_end: int) -> dict[int, Located] | None:
+def _parts(table: memoryview, at: int, stop: int) -> dict[int, Located]:
+    """Where the parts are that begin at `at`; none if they do not end at `stop` or the table is malformed."""
     found: dict[int, Located] = {}
-    data_at = table_end
-    while at < table_end:
-        part_id, zero, length, digest = _ENTRY.unpack_from(buffer, at)
-        if zero or part_id in found:
-            return None
-        found[part_id] = Located(digest, data_at, length)
-        at, data_at = at + _ENTRY.size, data_at + length
-    return found
+    for part_id, zero, length, digest in _ENTRY.iter_unpack(table):
+        if zero:
+            return {}
+        found[part_id] = Located(digest, at, length)
+        at += length
+    return found if at == stop else {}
 
 
 def scan(buffer: bytes | memoryview, offset: int = 0) -> Iterator[Record | Broken]:
@@ -149,6 +152,12 @@ def scan(buffer: bytes | memoryview, offset: int = 0) -> Iterator[Record | Broke
         if isinstance(found, Broken):
             return
         offset = found.end
+
+
+def whole_after(buffer: bytes | memoryview, offset: int) -> bool:
+    """Whether a whole record begins somewhere after `offset`: what stands there is then no torn end."""
+    starts = (match.start() for match in re.finditer(MAGIC, buffer[offset + 1 :]))
+    return any(isinstance(read(buffer, offset + 1 + start), Record) for start in starts)
 
 
 def part_bytes(buffer: bytes | memoryview, part: Located) -> bytes:
