@@ -35,6 +35,7 @@ MERGE_EVERY = 10  # frames between two merges
 STRETCH_EVERY_S = 1.0
 DROPOUT_MAX = 3000  # RFC 3550 section A.1
 MISORDER_MAX = 100
+JITTER_CHANGE_MAX = 4800  # samples; so that one stall does not look like jitter for long
 _SEEN_BITS = (1 << 128) - 1
 
 
@@ -204,7 +205,7 @@ class JitterBuffer:
         transit = int(now * SAMPLE_RATE) - timestamp
         if self._last_transit is not None:
             change = abs(rtp.difference(transit, self._last_transit))
-            self._jitter += (min(change, SAMPLE_RATE) - self._jitter) / 16
+            self._jitter += (min(change, JITTER_CHANGE_MAX) - self._jitter) / 16
         self._last_transit = transit
 
     def _late(self, now: float) -> None:
