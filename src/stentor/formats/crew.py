@@ -60,6 +60,10 @@ class MuteOrder(Order):
     muted: bool
 
 
+class RenewOrder(Order):
+    """Nothing to say: the seat is in the path."""
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What the desk answers; every field is there."""
 

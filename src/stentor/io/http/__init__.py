@@ -6,11 +6,14 @@ work is begun, `Server` serves inside the caller's task group, `serve_until_sign
 
 from stentor.io.http.answers import (
     BODY_BYTES_MAX,
+    ErrorHandler,
     Problem,
     application,
     bearer_token,
+    json_response,
     problem_response,
     read_body,
+    read_json,
 )
 from stentor.io.http.assets import Assets
 from stentor.io.http.server import (
@@ -26,14 +29,17 @@ __all__ = [
     "BODY_BYTES_MAX",
     "EXIT_PORT_IN_USE",
     "Assets",
+    "ErrorHandler",
     "PortInUse",
     "Problem",
     "Server",
     "application",
     "bearer_token",
+    "json_response",
     "listen_tcp",
     "listen_unix",
     "problem_response",
     "read_body",
+    "read_json",
     "serve_until_signal",
 ]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
+from typing import TypeVar
 
+import msgspec
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -28,6 +30,8 @@ SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 
+T = TypeVar("T")
+ErrorHandler = Callable[[Request, Exception], Awaitable[Response]]
 _log = structlog.get_logger()
 
 
@@ -54,13 +58,18 @@ def application(
     *,
     headers: Mapping[str, str] | None = None,
     middleware: Sequence[Middleware] = (),
+    errors: Mapping[type[Exception], ErrorHandler] | None = None,
 ) -> ASGIApp:
-    """An app of these routes. Each answer carries `SECURITY_HEADERS` overlaid by `headers`, unless it sets its own."""
+    """An app of these routes. Each answer carries `SECURITY_HEADERS` overlaid by `headers`, unless it sets its own.
+
+    `errors` answers for exceptions of the caller's that handlers let through.
+    """
     handlers = {
         Problem: _on_problem,
         HTTPException: _on_http_exception,
         ClientDisconnect: _on_disconnect,
         Exception: _on_bug,
+        **(errors or {}),
     }
     app = Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)  # type: ignore[arg-type]
     app.router.redirect_slashes = False
@@ -88,6 +97,21 @@ async def read_body(request: Request, bytes_max: int = BODY_BYTES_MAX) -> bytes:
     except TimeoutError:
         raise Problem(408, "body-late", "The request did not arrive in time.") from None
     return bytes(body)
+
+
+async def read_json(request: Request, kind: type[T], bytes_max: int = BODY_BYTES_MAX) -> T:
+    """The body as a `kind`. Raises `Problem`: 400 if it is not JSON, 422 with the reason if it is not a `kind`."""
+    body = await read_body(request, bytes_max)
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise Problem(422, "input-invalid", "The request is not valid.", str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Problem(400, "json-malformed", "The request is not JSON.", str(error)) from None
+
+
+def json_response(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(value), status, dict(headers or {}), media_type="application/json")
 
 
 def _too_large(bytes_max: int) -> Problem:

@@ -1,0 +1,68 @@
+"""The desk: what the crew wants, from links and the command line to the records, and from there to the board.
+
+    crew, speakers --HTTP--> crew app  \\
+                                        orders -> keeper -> records, then board `desk`, then wake
+    command line --Unix socket--> admin app /              <- board: stage, levels, usher, edges
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import sys
+
+import structlog
+
+from stentor.io.board import Board
+from stentor.io.http import EXIT_PORT_IN_USE, PortInUse, Server, listen_tcp, listen_unix, serve_until_signal
+from stentor.io.records import Records, RecordsError
+from stentor.io.wake import Caller
+from stentor.nodes.desk_admin import admin_app
+from stentor.nodes.desk_crew import crew_app
+from stentor.nodes.desk_feed import Feed
+from stentor.nodes.desk_keeper import Keeper
+from stentor.nodes.desk_orders import Orders
+from stentor.settings import Settings
+
+EXIT_RECORDS = 1
+log = structlog.get_logger()
+
+
+def main(settings: Settings) -> int:
+    """Run until SIGTERM; -> exit code. Addresses are taken first: who does not get them must not open the records."""
+    try:
+        with (
+            listen_unix(settings.desk_socket) as admin,
+            listen_tcp(settings.bind, settings.desk_port, "desk_port") as public,
+        ):
+            return _run(settings, public, admin)
+    except PortInUse as error:
+        print(error, file=sys.stderr)
+        return EXIT_PORT_IN_USE
+    except RecordsError as error:
+        print(error, file=sys.stderr)
+        return EXIT_RECORDS
+
+
+def _run(settings: Settings, public: socket.socket, admin: socket.socket) -> int:
+    records = Records(f"sqlite:///{settings.data_dir / 'stentor.sqlite3'}")
+    caller = Caller(settings.wake_dir)
+    try:
+        asyncio.run(_serve(settings, Keeper(records, Board(settings.board_dir), caller), public, admin))
+    finally:
+        caller.close()
+        records.close()
+        settings.desk_socket.unlink(missing_ok=True)
+    return 0
+
+
+async def _serve(settings: Settings, keeper: Keeper, public: socket.socket, admin: socket.socket) -> None:
+    feed = Feed()
+    orders = Orders(keeper, settings, random.SystemRandom())
+    servers = [
+        Server(crew_app(keeper, orders, feed, settings), public),
+        Server(admin_app(keeper, orders), admin),
+    ]
+    log.info("serving", bind=settings.bind, port=settings.desk_port, shows=len(keeper.shows.entries()))
+    await serve_until_signal(servers, lambda: feed.run(keeper.look))

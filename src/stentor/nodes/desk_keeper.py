@@ -1,0 +1,137 @@
+"""Keeps the shows: each change is one transaction, then the board, then a wake. What is, comes back from the board."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+import structlog
+
+from stentor.core.desk import Made, Reason, Refusal, Seated
+from stentor.core.overview import Facts
+from stentor.core.shows import OVER_STAYS_MS, SHOWS_MAX, Entry, Shows
+from stentor.io.board import VALUE_BYTES_MAX, Board, BoardError
+from stentor.io.records import Change, Records, RecordsError
+from stentor.io.wake import BOARD, Caller
+from stentor.model.board import Desk, Edge, Levels, Show, Stage, Usher
+
+T = TypeVar("T")
+Step = Callable[[Entry], Show | Seated | Refusal]
+log = structlog.get_logger()
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Kept(NamedTuple):
+    """What an order came to, on the board as of `revision`."""
+
+    revision: int
+    result: Show | Seated
+
+
+class Keeper:
+    """One for each desk. Changes are made one at a time; methods raise `RecordsError` if the database fails."""
+
+    def __init__(self, records: Records, board: Board, caller: Caller) -> None:
+        self.records = records
+        self._board = board
+        self._caller = caller
+        self._lock = asyncio.Lock()
+        self._doubt = False  # whether a failed transaction may have left the records ahead of memory
+        self.shows = self._loaded()
+        self.publish()
+
+    async def create(self, make: Callable[[], Made | Refusal], by: str) -> tuple[int, Made] | Refusal:
+        async with self._lock:
+            await self._settle()
+            made = make()
+            if isinstance(made, Refusal):
+                return made
+            if not self.shows.has_room():
+                return Refusal(Reason.SHOWS_FULL, f"{SHOWS_MAX} shows are announced; end or cancel one first.")
+            kept = await self._keep(made.show, made.show, by, "create")
+            return kept if isinstance(kept, Refusal) else (kept.revision, made)
+
+    async def change(self, show_id: str, by: str, what: str, step: Step) -> Kept | Refusal:
+        """Carry out `step`. What changes nothing makes no revision, and is no matter for a show that is over."""
+        async with self._lock:
+            await self._settle()
+            entry = self.shows.get(show_id)
+            if entry is None:
+                return Refusal(Reason.SHOW_UNKNOWN, f"There is no show {show_id[:32]!r} here.")
+            result = step(entry)
+            if isinstance(result, Refusal):
+                return result
+            show = result if isinstance(result, Show) else result.show
+            if show == entry.show:
+                return Kept(self.shows.revision, result)
+            if entry.over:
+                return Refusal(Reason.SHOW_OVER, f"The show is {entry.phase.value}; nothing about it changes any more.")
+            return await self._keep(show, result, by, what)
+
+    async def look(self) -> None:
+        """Take in what the studio says; let go of shows long over; put the board right if it has lost our value."""
+        async with self._lock:
+            at_ms = now_ms()
+            for entry in self.shows.receive_stage(self._read("stage", Stage), at_ms):
+                await self._store_over(entry)
+            left = self.shows.tick(at_ms)
+            held = self._read("desk", Desk)
+            if left or held is None or held.revision != self.shows.revision:
+                self.publish()
+
+    def facts(self) -> Facts:
+        edges = [self._read(key, Edge) for key in self._board.keys("edge-")]
+        return Facts(
+            stage=self._read("stage", Stage),
+            levels=self._read("levels", Levels),
+            usher=self._read("usher", Usher),
+            edges=[edge for edge in edges if edge is not None],
+        )
+
+    def publish(self) -> None:
+        """Board, then wake. A board that cannot be written is tried again at the next look."""
+        try:
+            self._board.put("desk", self.shows.desk())
+            self._caller.call(BOARD)
+        except (OSError, BoardError) as error:
+            log.error("board not written", error=str(error))
+
+    async def _keep(self, show: Show, result: Show | Seated, by: str, what: str) -> Kept | Refusal:
+        if self.shows.size_with(show) > VALUE_BYTES_MAX:
+            return Refusal(Reason.BOARD_FULL, "The shows announced here leave no room for that; end one first.")
+        change = Change(self.shows.revision + 1, now_ms(), by, what)
+        self._doubt = True
+        await asyncio.to_thread(self.records.store, show, change)
+        self._doubt = False
+        self.shows.receive_change(show, change.revision)
+        self.publish()
+        log.info("changed", show=show.id, revision=change.revision, by=by, what=what.partition(" ")[0])
+        return Kept(change.revision, result)
+
+    async def _settle(self) -> None:
+        if self._doubt:
+            self.shows = await asyncio.to_thread(self._loaded)
+            self._doubt = False
+
+    def _loaded(self) -> Shows:
+        stored = self.records.current(now_ms() - OVER_STAYS_MS)
+        return Shows(self.records.revision(), (Entry(item.show, item.phase, item.over_at_ms) for item in stored))
+
+    async def _store_over(self, entry: Entry) -> None:
+        log.info("over", show=entry.show.id, phase=entry.phase.value)
+        try:
+            await asyncio.to_thread(self.records.store_over, entry.show.id, entry.phase, entry.over_at_ms)
+        except RecordsError as error:  # found out anew after a restart, from the stage or from the wish
+            log.error("end not recorded", show=entry.show.id, error=str(error))
+
+    def _read(self, key: str, kind: type[T]) -> T | None:
+        try:
+            return self._board.get(key, kind)
+        except (BoardError, OSError) as error:
+            log.warning("unreadable value on the board", key=key, error=str(error))
+            return None
