@@ -12,6 +12,7 @@ import msgspec
 
 from stentor.formats.crew import (
     CapOrder,
+    CrewWish,
     Done,
     NewSeat,
     NewShow,
@@ -30,11 +31,15 @@ TIMEOUT_S = 10.0
 T = TypeVar("T")
 
 
-class DeskUnreachable(Exception):
+class AdminError(Exception):
+    """What was asked was not done; the text is for people."""
+
+
+class DeskUnreachable(AdminError):
     """No desk answers on the socket; the text says what to do."""
 
 
-class DeskRefused(Exception):
+class DeskRefused(AdminError):
     """The desk does not do what was asked. `code` is stable, the text says why."""
 
     def __init__(self, status: int, code: str, title: str, detail: str) -> None:
@@ -49,15 +54,15 @@ class _Problem(msgspec.Struct):
     detail: str = ""
 
 
-class AdminClient:
-    """An async context manager. Every method raises `DeskUnreachable` or `DeskRefused`."""
+class Admin:
+    """An async context manager. Every method raises `AdminError`: `DeskUnreachable` or `DeskRefused`."""
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
         transport = httpx.AsyncHTTPTransport(uds=str(socket))
         self._http = httpx.AsyncClient(transport=transport, base_url="http://desk", timeout=TIMEOUT_S)
 
-    async def __aenter__(self) -> AdminClient:
+    async def __aenter__(self) -> Admin:
         return self
 
     async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
@@ -72,8 +77,8 @@ class AdminClient:
     async def show(self, show_id: str) -> ShowDetail:
         return await self._call("GET", _path(show_id), ShowDetail)
 
-    async def wish(self, show_id: str, order: WishOrder) -> Done:
-        return await self._call("POST", _path(show_id, "wish"), Done, order)
+    async def wish(self, show_id: str, wish: CrewWish, reason: str = "") -> Done:
+        return await self._call("POST", _path(show_id, "wish"), Done, WishOrder(wish, reason))
 
     async def notice(self, show_id: str, text: str) -> Done:
         return await self._call("POST", _path(show_id, "notice"), Done, NoticeOrder(text))

@@ -9,6 +9,9 @@ import msgspec
 from stentor.model.board import Levels, Phase, Stage, Usher, Wish
 
 
+CrewWish = Literal["go", "hold", "end", "cancel"]
+
+
 class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a client sends. A field that is not known is an error, so that a misspelt one is not lost."""
 
@@ -30,7 +33,7 @@ class NewShow(Order):
 
 
 class WishOrder(Order):
-    wish: Literal["go", "hold", "end", "cancel"]
+    wish: CrewWish
     reason: str = ""
 
 
