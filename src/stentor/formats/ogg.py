@@ -16,6 +16,7 @@ SEGMENTS_MAX = 255
 HEAD_SEQUENCE = 2  # sequence number of the first page of audio: OpusHead and OpusTags have a page each
 _CONTINUED = 1
 _HEAD = struct.Struct("<4sBBqIIIB")
+PAGE_HEAD_BYTES = _HEAD.size  # without the segment table
 _CRC_AT = 22
 _MIRROR = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 

@@ -93,6 +93,17 @@ def rendition_link(chain: bytes, n: int, data: bytes | memoryview) -> bytes:
     return sha256(b"".join((chain, n.to_bytes(8, "big"), data))).digest()
 
 
+def linked_digests(linked: bytes) -> tuple[int, dict[int, bytes]]:
+    """-> (`last`, digest by part id) of a CHUNKS record's head and table; raises `ValueError` for anything else."""
+    if len(linked) < _HEAD.size or (len(linked) - _HEAD.size) % _ENTRY.size:
+        raise ValueError(f"{len(linked)} bytes are no head and table")
+    magic, kind, _, count, _, last, _ = _HEAD.unpack_from(linked)
+    table = list(_ENTRY.iter_unpack(linked[_HEAD.size :]))
+    if magic != MAGIC or kind != Kind.CHUNKS or len(table) != count:
+        raise ValueError("not the head and table of a CHUNKS record")
+    return last, {part_id: digest for part_id, _, _, digest in table}
+
+
 def encode(kind: Kind, n: int, last: int, parts: Sequence[Part], chain: bytes) -> tuple[bytes, bytes]:
     """-> (bytes of the record, the chain after it). A SEGMENT states `chain` and does not move it."""
     table = b"".join(_ENTRY.pack(part.id, 0, len(part.data), part.digest) for part in parts)

@@ -1,0 +1,152 @@
+"""The archive: the past of a show while it runs, and its replay once it has ended, out of the tape itself.
+
+Handlers are plain functions: Starlette runs them, and reads the bodies they return, in threads, so that a disk that
+has to be waited for holds up one answer and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from functools import partial
+
+import msgspec
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from stentor.core.replay import KINDS
+from stentor.formats import chunks, proof
+from stentor.io.http import EXIT_PORT_IN_USE, PortInUse, Problem, Server, application, listen_tcp, serve_until_signal
+from stentor.io.http.ranged import Body, ranged_response
+from stentor.model.rendition import Rendition
+from stentor.nodes.recorded import Recorded
+from stentor.nodes.shelf import Shelf
+from stentor.settings import Settings
+
+CHUNKS_MAX = 40  # in one answer
+_SHOW = re.compile(r"[a-z0-9-]{1,32}")
+_SPAN = re.compile(r"(\d{1,9})-(\d{1,9})")
+_SEGMENT = re.compile(r"(\d{4})\.tape")
+_FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+_FOR_NOW = {"Cache-Control": "no-store"}
+_LAST_CHUNK = "Stentor-Last"  # the newest chunk in an answer of chunks
+_EXPOSED = ["Accept-Ranges", "Content-Length", "Content-Range", "Content-Disposition", "ETag", _LAST_CHUNK]
+_OPEN = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": ", ".join(_EXPOSED)}
+
+
+class Archive:
+    """The handlers, by what they answer with."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+
+    def _show(self, request: Request) -> Recorded:
+        show = request.path_params["show"]
+        found = self._shelf.find(show) if _SHOW.fullmatch(show) else None
+        if found is None:
+            raise Problem(404, "no-show", "There is no recording of this show.")
+        if found.meta is None:
+            raise Problem(500, "tape-unreadable", "The recording cannot be read.", found.reader.findings[0].reason)
+        return found
+
+    def _ended(self, request: Request) -> Recorded:
+        found = self._show(request)
+        if not found.ended and found.reader.fault is not None:
+            raise Problem(500, "tape-broken", "The recording is damaged.", found.reader.fault.reason)
+        if not found.ended:
+            raise Problem(404, "show-not-ended", "The show has not ended: its replay is up the moment it has.")
+        return found
+
+    def replay(self, request: Request) -> Response:
+        found, suffix = self._ended(request), request.path_params["suffix"]
+        if suffix not in KINDS:
+            raise Problem(404, "no-file", "There is no such file.", f"Files are replay.{', replay.'.join(KINDS)}.")
+        try:
+            file = found.replay(suffix)
+        except ValueError as error:
+            raise Problem(500, "replay-impossible", "This file cannot be made of the tape.", str(error)) from None
+        headers = {**_FOREVER, "Content-Disposition": f'inline; filename="{request.path_params["show"]}.{suffix}"'}
+        etag = f"{found.reader.chain.hex()[:32]}-{suffix}"
+        read = partial(found.replay_blocks, file)
+        return ranged_response(request, Body(file.size, etag, file.kind.content_type, read, headers))
+
+    def info(self, request: Request) -> Response:
+        found = self._show(request)
+        return Response(msgspec.json.encode(found.info()), media_type="application/json", headers=_FOR_NOW)
+
+    def proof(self, request: Request) -> Response:
+        found = self._ended(request)
+        rendition = self._rendition(found, request)
+        body = proof.encode(found.proof(rendition.name))
+        return Response(body, media_type="application/json", headers=_FOREVER)
+
+    def _rendition(self, found: Recorded, request: Request) -> Rendition:
+        rendition = found.rendition(request.path_params["rendition"])
+        if rendition is None:
+            raise Problem(404, "no-rendition", "The show has no such rendition.")
+        return rendition
+
+    def header(self, request: Request) -> Response:
+        rendition = self._rendition(self._show(request), request)
+        return Response(chunks.header(rendition), media_type=rendition.content_type, headers=_FOREVER)
+
+    def chunks(self, request: Request) -> Response:
+        found = self._show(request)
+        rendition = self._rendition(found, request)
+        first, wanted, last = self._span(found, request)
+        body = b"".join(found.read_chunk(rendition, n) for n in range(first, last + 1))
+        settled = _FOREVER if last == wanted or found.ended else _FOR_NOW
+        return Response(body, media_type=rendition.content_type, headers={**settled, _LAST_CHUNK: str(last)})
+
+    def _span(self, found: Recorded, request: Request) -> tuple[int, int, int]:
+        """-> (first chunk, last chunk asked for, last chunk there is up to it)."""
+        match = _SPAN.fullmatch(request.path_params["span"])
+        first, wanted = (int(match[1]), int(match[2])) if match else (1, 0)
+        if not 0 <= wanted - first < CHUNKS_MAX:
+            raise Problem(400, "bad-span", "Ask for chunks as first-last.", f"At most {CHUNKS_MAX} at once.")
+        assert found.meta is not None
+        if not found.meta.first_n <= first <= found.last_n:
+            there = f"Recorded are {found.meta.first_n}..{found.last_n}."
+            raise Problem(404, "not-recorded", "These chunks are not recorded.", there)
+        return first, wanted, min(wanted, found.last_n)
+
+    def segment(self, request: Request) -> Response:
+        found = self._show(request)
+        match = _SEGMENT.fullmatch(request.path_params["file"])
+        segment = int(match[1]) if match else -1
+        if not 0 <= segment < found.reader.segments:
+            raise Problem(404, "no-segment", "The tape has no such segment.")
+        size, read = found.files.size(segment), partial(found.segment_blocks, segment)
+        assert found.meta is not None
+        etag = f"{found.meta.t0_wall_ns:x}-{segment}-{size}"  # a segment only grows
+        headers = _FOREVER if found.ended else _FOR_NOW
+        return ranged_response(request, Body(size, etag, "application/octet-stream", read, headers))
+
+
+def build_app(shelf: Shelf) -> ASGIApp:
+    archive = Archive(shelf)
+    routes = [
+        Route("/archive/{show}/replay.{suffix}", archive.replay),
+        Route("/archive/{show}/info", archive.info),
+        Route("/archive/{show}/proof/{rendition}.json", archive.proof),
+        Route("/archive/{show}/tape/{file}", archive.segment),
+        Route("/archive/{show}/{rendition}/header", archive.header),
+        Route("/archive/{show}/{rendition}/{span}", archive.chunks),
+    ]
+    asked = Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "HEAD"], allow_headers=["*"])
+    return application(routes, headers=_OPEN, middleware=[asked])
+
+
+def main(settings: Settings) -> int:
+    try:
+        listener = listen_tcp(settings.bind, settings.archive_port, "archive_port")
+    except PortInUse as error:
+        print(f"archive: {error}", file=sys.stderr)
+        return EXIT_PORT_IN_USE
+    asyncio.run(serve_until_signal([Server(build_app(Shelf(settings.data_dir)), listener)]))
+    return 0
