@@ -8,7 +8,6 @@ import msgspec
 
 from stentor.model.board import Levels, Phase, Stage, Usher, Wish
 
-
 CrewWish = Literal["go", "hold", "end", "cancel"]
 
 

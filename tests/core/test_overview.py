@@ -1,0 +1,61 @@
+"""What crew and speakers see."""
+
+from __future__ import annotations
+
+import msgspec
+
+from stentor.core.overview import Facts, crew_state, edge_totals, speaker_state
+from stentor.model.board import Edge, Levels, Phase, Seat, Show, Stage, Usher
+
+NOW = 1_000_000
+SEAT = Seat(id="ada", name="Ada", token_hash="5ec2e7", on_air=True)
+SHOW = Show(id="a", title="A", starts_at_ms=NOW, opens_at_ms=0, seats=(SEAT,))
+LEVELS = Levels(NOW - 200, {"program": -20.0})
+
+
+def test_nothing_heard_of_anybody() -> None:
+    state = crew_state(SHOW, Phase.ANNOUNCED, 3, Facts(), NOW)
+    assert (state.revision, state.stage, state.levels, state.usher) == (3, None, None, None)
+    assert state.age_ms == {"stage": None, "levels": None, "usher": None, "edges": None}
+
+
+def test_hashes_of_links_are_not_shown() -> None:
+    state = crew_state(SHOW, Phase.LIVE, 3, Facts(), NOW)
+    assert b"5ec2e7" not in msgspec.json.encode(state)
+    assert state.show.seats[0].on_air and state.show.phase is Phase.LIVE
+
+
+def test_how_long_each_role_has_been_silent() -> None:
+    facts = Facts(
+        stage=Stage(at_ms=NOW - 100, show="a"),
+        levels=LEVELS,
+        usher=Usher(at_ms=NOW - 9_000),
+        edges=[Edge(at_ms=NOW - 700), Edge(at_ms=NOW - 60_000)],
+    )
+    state = crew_state(SHOW, Phase.LIVE, 3, facts, NOW)
+    assert state.age_ms == {"stage": 100, "levels": 200, "usher": 9_000, "edges": 700}
+    assert state.stage == facts.stage and state.levels == LEVELS
+
+
+def test_the_stage_of_another_show_is_only_named() -> None:
+    state = crew_state(SHOW, Phase.OPEN, 3, Facts(stage=Stage(at_ms=NOW, show="b"), levels=LEVELS), NOW)
+    assert (state.stage, state.levels, state.stage_show) == (None, None, "b")
+
+
+def test_edges_are_summed_and_the_silent_left_out() -> None:
+    one = Edge(at_ms=NOW, listeners=3, by_rendition={"opus": 2, "mp3": 1}, joins=5, bytes_sent=10, worst_late_ms=4)
+    two = Edge(at_ms=NOW - 5_000, listeners=1, by_rendition={"opus": 1}, joins=1, bytes_sent=5, worst_late_ms=9)
+    dead = Edge(at_ms=NOW - 5_001, listeners=100)
+    totals = edge_totals([one, two, dead], NOW)
+    assert (totals.workers, totals.silent, totals.listeners, totals.joins) == (2, 1, 4, 6)
+    assert (totals.by_rendition, totals.bytes_sent, totals.worst_late_ms) == ({"opus": 3, "mp3": 1}, 15, 9)
+
+
+def test_a_speaker_sees_their_own_seat() -> None:
+    state = speaker_state(SHOW, SEAT, Phase.OPEN, 3, 8003)
+    assert msgspec.to_builtins(state) == {
+        "revision": 3,
+        "show": {"id": "a", "title": "A", "starts_at_ms": NOW, "phase": "open"},
+        "seat": {"id": "ada", "name": "Ada", "on_air": True, "muted": False},
+        "studio_port": 8003,
+    }
