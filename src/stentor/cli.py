@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from stentor.commands import media, roles
+from stentor.commands import demo, media, roles, show
 
 app = typer.Typer(
     name="stentor",
@@ -13,6 +13,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # its tracebacks show local variables: tokens among them
 )
+app.add_typer(demo.app)
+app.add_typer(show.app, name="show", help="Announce shows and steer them.")
 app.add_typer(media.app)
 app.add_typer(roles.app)
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,12 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from stentor.clients.installation import ROLES, directories, with_free_ports
 from stentor.nodes.serve import children, pid_files
 from stentor.settings import Settings, to_environ
 
 T = TypeVar("T")
 WITHIN_S = 30.0  # the machine may be busy; nothing waits so long when all is well
-ROLES_WITH_PORTS = ("door", "edge", "desk", "studio", "archive")
 
 
 def until(condition: Callable[[], T], what: str, within_s: float = WITHIN_S) -> T:
@@ -31,27 +29,6 @@ def until(condition: Callable[[], T], what: str, within_s: float = WITHIN_S) -> 
         assert time.monotonic() < deadline, f"{what}: not within {within_s} s"
         time.sleep(0.02)
     return value
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody holds, by TCP or by UDP."""
-    sockets = [socket.socket(type=kind) for _ in range(count) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)]
-    try:
-        ports = []
-        for tcp, udp in zip(sockets[::2], sockets[1::2], strict=True):
-            tcp.bind(("127.0.0.1", 0))
-            udp.bind(tcp.getsockname())
-            ports.append(tcp.getsockname()[1])
-        return ports
-    finally:
-        for each in sockets:
-            each.close()
-
-
-def own_settings(data_dir: Path, run_dir: Path) -> Settings:
-    """Settings that meet no other installation on this machine."""
-    ports: dict[str, Any] = dict(zip((f"{role}_port" for role in ROLES_WITH_PORTS), free_ports(5), strict=True))
-    return Settings(data_dir=data_dir, run_dir=run_dir, advertise="127.0.0.1", **ports)
 
 
 class Running:
@@ -87,7 +64,7 @@ class Running:
     def ready(self) -> bool:
         """Whether every child lives and every port accepts."""
         assert self._serve is not None and self._serve.poll() is None, f"serve ended\n{self.log.read_text()[-4000:]}"
-        return all(self.pids().values()) and all(map(self.accepts, ROLES_WITH_PORTS))
+        return all(self.pids().values()) and all(map(self.accepts, ROLES))
 
     def accepts(self, role: str) -> bool:
         """Whether the port of `role` takes a connection."""
@@ -135,12 +112,12 @@ class Running:
 
 
 @contextmanager
-def installation(data_dir: Path, **changes: Any) -> Iterator[Running]:
+def installation(tmp_path: Path, **changes: Any) -> Iterator[Running]:
     """An installation that is not started yet; `changes` to its settings."""
-    run_dir = Path(tempfile.mkdtemp(prefix="stentor-test-", dir="/dev/shm"))
-    running = Running(replace(own_settings(data_dir / "data", run_dir), **changes), data_dir / "serve.log")
-    try:
-        yield running
-    finally:
-        running.end()
-        shutil.rmtree(run_dir)
+    with directories() as (_, run_dir):
+        own = Settings(data_dir=tmp_path / "data", run_dir=run_dir, advertise="127.0.0.1")
+        running = Running(replace(with_free_ports(own, keep=False), **changes), tmp_path / "serve.log")
+        try:
+            yield running
+        finally:
+            running.end()

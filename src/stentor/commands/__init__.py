@@ -36,6 +36,9 @@ def seconds(text: str) -> float:
     return float(match[1]) * _UNIT_S[match[2]]
 
 
+For = Annotated[float | None, typer.Option("--for", parser=seconds, metavar="DURATION", help="How long, such as 20s.")]
+
+
 def fail(reason: str, code: Exit) -> NoReturn:
     """One line on stderr, and out."""
     typer.echo(f"stentor: {reason}", err=True)

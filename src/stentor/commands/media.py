@@ -1,4 +1,4 @@
-"""`listen`, `speak`, `demo`, `verify`: the commands that handle audio."""
+"""`listen`, `speak`, `verify`: the commands that handle audio."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stentor.commands import Exit, Json, fail, print_json, seconds
+from stentor.commands import Exit, For, Json, fail, print_json
 
 if TYPE_CHECKING:
     from stentor.clients.listen import Listener
 
 app = typer.Typer()
-
-For = Annotated[float | None, typer.Option("--for", parser=seconds, metavar="DURATION", help="How long, such as 20s.")]
 
 
 @app.command(epilog="Example: stentor listen http://127.0.0.1:8000/s/friday --for 20s --decode")
@@ -51,6 +49,36 @@ def listen(
     report = listener.report()
     print_json(report) if as_json else _print_report(report)
     raise typer.Exit(Exit.OK if listener.fine else Exit.NOT_FINE)
+
+
+@app.command(epilog="Example: stentor speak 'http://127.0.0.1:8002/crew/speak#TOKEN' talk.flac --loop")
+def speak(
+    link: Annotated[str, typer.Argument(help="A speaker's link, or a WHIP address with --token.")],
+    source: Annotated[str, typer.Argument(help="A sound file, - for 16-bit mono at 48 kHz on stdin, or timecode.")],
+    for_s: For = None,
+    loop: Annotated[bool, typer.Option("--loop", help="Begin the file again at its end.")] = False,
+    token: Annotated[str, typer.Option(help="Where the link has none after its #.")] = "",
+) -> None:
+    """Speak into a show without a browser. Prints a summary in JSON at the end."""
+    from stentor.clients import speak
+
+    raise typer.Exit(speak.run(link, token, source, seconds=for_s, loop=loop))
+
+
+@app.command(epilog="Example: stentor verify var/shows/friday-x3k9/tape --head 812:5f3c…")
+def verify(
+    path: Annotated[Path, typer.Argument(exists=True, help="A tape's directory, or a file of the replay.")],
+    head: Annotated[str | None, typer.Option(metavar="N:HEX", help="A chain head noted during the show.")] = None,
+    proof: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="The proof of a file.")] = None,
+    allow_unfinished: Annotated[
+        bool, typer.Option("--allow-unfinished", help="A tape without an end is fine.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Whether a recording is what was aired and signed. Exit code 1 if it is not."""
+    from stentor.nodes import verify
+
+    raise typer.Exit(verify.main(path, json=as_json, head=head, proof=proof, allow_unfinished=allow_unfinished))
 
 
 def _run(listener: Listener, for_s: float | None, *, quiet: bool) -> None:
