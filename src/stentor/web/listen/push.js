@@ -1,0 +1,193 @@
+/** Plays the show through Media Source Extensions. Media time is show time, so how far behind live we are needs no guess. */
+
+import { typeOf } from "./boxes.js";
+import { MediaBuffer } from "./buffer.js";
+import { Feed } from "./feed.js";
+import { Pace } from "./pace.js";
+import { monotonicMs } from "../shared/time.js";
+
+const EDGE_S = 0.03; // nearer than this to the end of a stretch is at its end
+const SOON_S = 3; // a feed so near to live need not be opened anew
+const Source = globalThis.MediaSource ?? globalThis.ManagedMediaSource;
+const nowS = () => monotonicMs() / 1000;
+
+/** Only with a managed source does this browser push; it turns AirPlay off, so it has to be asked for. */
+export const managed = !globalThis.MediaSource && Boolean(Source);
+
+/** The rendition this browser takes by push, or undefined. */
+export function pushRendition() {
+  const codecs = [["opus", "opus"], ["aac", "mp4a.40.2"]];
+  return codecs.find(([, codec]) => Source?.isTypeSupported(`audio/mp4; codecs="${codec}"`))?.[0];
+}
+
+export class Push {
+  live = true;
+  counters = { stalls: 0, skips: 0, seeks: 0, rate_changes: 0 };
+  n = 0;
+  #following = true;
+  #placed = false;
+  #buffer = null;
+  #header = "";
+  #over = new AbortController();
+  #pace = new Pace(0.5);
+
+  /** `limits()`: {open, firstN, endN} of the show. */
+  constructor(audio, mount, limits) {
+    Object.assign(this, { audio, mount, limits, feed: new Feed(mount, this, limits) });
+  }
+
+  /** In the listener's gesture, so that it may sound; rejects where the browser still does not let it. */
+  start() {
+    const [source, options] = [new Source(), { signal: this.#over.signal }];
+    const { audio, feed } = this;
+    this.source = source;
+    audio.addEventListener("waiting", () => this.#dry(), options);
+    audio.addEventListener("timeupdate", () => this.#jump(), options);
+    audio.addEventListener("pause", () => this.#unfollow(), options);
+    source.addEventListener("sourceopen", () => feed.start(feed.n), options);
+    source.addEventListener("endstreaming", () => feed.stop(), options); // a managed source says when it wants more
+    source.addEventListener("startstreaming", () => feed.start(feed.n), options);
+    audio.disableRemotePlayback = managed;
+    audio.src = URL.createObjectURL(source);
+    return audio.play();
+  }
+
+  stop() {
+    this.feed.stop();
+    this.#over.abort();
+    URL.revokeObjectURL(this.audio.src);
+  }
+
+  /** Seconds of show time under the playhead; null before there is one. */
+  position() {
+    return this.#placed ? this.audio.currentTime : null;
+  }
+
+  /** Seconds of show time being spoken now; null before an edge told. */
+  nowS() {
+    return this.feed.stamp?.now() ?? null;
+  }
+
+  behindS() {
+    return this.#placed ? this.nowS() - this.audio.currentTime : null;
+  }
+
+  atLive() {
+    return this.#following && this.#placed;
+  }
+
+  seek(seconds) {
+    if (!this.#placed) return;
+    if (seconds >= this.#liveS()) return this.goLive();
+    this.#unfollow();
+    const wanted = Math.max(this.limits().firstN * this.#pace.chunkS, seconds);
+    const range = this.#buffer.rangeAt(wanted);
+    const next = range ? this.#numberAt(range[1]) : Math.floor(wanted / this.#pace.chunkS);
+    this.#moveTo(wanted); // an element seeks to where nothing is yet, and goes on when it comes
+    if (!range || Math.abs(this.feed.n - next) > 1) this.feed.start(next);
+  }
+
+  goLive() {
+    this.#unfollow();
+    this.#following = true;
+    const end = this.#buffer?.ranges().at(-1)?.[1] ?? 0;
+    if (this.nowS() - end < SOON_S && Math.abs(this.#numberAt(end) - this.feed.n) <= 1) return this.#moveTo(this.#liveS());
+    this.#placed = false;
+    this.feed.start(null);
+  }
+
+  /** Also for whoever else paused it (the lock screen, a telephone call): it goes on from there. */
+  #unfollow() {
+    this.#following = false;
+    this.#setRate(1);
+  }
+
+  /** A chunk and the margin behind the voice: the next chunk then comes just in time. */
+  #liveS() {
+    return this.nowS() - this.#pace.chunkS - this.#pace.marginS;
+  }
+
+  #numberAt(seconds) {
+    return Math.round(seconds / this.#pace.chunkS);
+  }
+
+  #moveTo(seconds) {
+    this.audio.currentTime = seconds;
+    this.counters.seeks += 1;
+    this.#pace.restart(nowS());
+  }
+
+  #setRate(rate) {
+    if (this.audio.playbackRate === rate) return;
+    this.audio.playbackRate = rate;
+    this.counters.rate_changes += 1;
+  }
+
+  // The feed's sink.
+
+  marginS() {
+    return this.#pace.marginS;
+  }
+
+  aheadS() {
+    const position = this.audio.currentTime;
+    const range = this.#placed ? this.#buffer.rangeAt(position) : null;
+    return range ? range[1] - position : 0;
+  }
+
+  opened({ chunkS }) {
+    if (this.#pace.chunkS !== chunkS) this.#pace = new Pace(chunkS);
+  }
+
+  async header(bytes) {
+    if (this.#header === String(bytes)) return;
+    const type = typeOf(bytes);
+    this.#buffer ??= new MediaBuffer(this.source, type, () => this.audio.currentTime);
+    await this.#buffer.appendHeader(bytes, type);
+    this.#header = String(bytes);
+  }
+
+  async chunk({ n, bytes }) {
+    const distanceS = this.aheadS();
+    if (this.feed.n !== null && n > this.feed.n) this.counters.skips += 1;
+    await this.#buffer.append(bytes);
+    this.n = n;
+    if (!this.#placed) this.#place(n);
+    else if (this.#following && !this.audio.paused) this.#obey(this.#pace.receiveChunk(distanceS, nowS()) ?? {});
+    this.#jump();
+  }
+
+  end() {
+    return this.#buffer?.end();
+  }
+
+  /** The exact start, as soon as the newest chunk of the burst is here; by the buffer alone if the clocks make no sense. */
+  #place(n) {
+    if (n < this.feed.stamp.head) return;
+    const [start, end] = this.#buffer.ranges().at(-1);
+    const wanted = this.#liveS();
+    this.audio.currentTime = Math.max(start, wanted < end ? wanted : end - this.#pace.chunkS - this.#pace.marginS);
+    this.#placed = true;
+    this.#pace.restart(nowS());
+  }
+
+  #obey({ live, rate, move }) {
+    if (live) this.goLive();
+    if (rate) this.#setRate(rate);
+    if (move) this.#moveTo(this.audio.currentTime + move);
+  }
+
+  #dry() {
+    this.#jump();
+    if (!this.#placed || this.audio.seeking || this.audio.ended || this.aheadS() > EDGE_S) return;
+    this.counters.stalls += 1;
+    this.#pace.receiveStall(nowS());
+  }
+
+  /** Chunks that were never sent leave a hole: over it, to where the media goes on. */
+  #jump() {
+    if (!this.#placed || this.audio.seeking || this.aheadS() > EDGE_S) return;
+    const next = this.#buffer.ranges().find(([start]) => start > this.audio.currentTime);
+    if (next) this.#moveTo(this.#following ? Math.max(next[0], Math.min(this.#liveS(), next[1] - EDGE_S)) : next[0]);
+  }
+}
