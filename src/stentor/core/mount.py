@@ -1,0 +1,149 @@
+"""What an edge answers to a request: a mount to listen to, the `now` object, or why not. No sockets, no clock.
+
+GET|HEAD /live/{ticket}/{rendition}   ?from=<n>  ?burst=<k>
+GET|HEAD /live/{show}/now
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from stentor.formats import icy, ranges, ticket
+from stentor.formats.problem import CONTENT_TYPE, problem
+from stentor.model.grid import SAMPLE_RATE, Grid
+from stentor.model.http import Headers, Request, Response
+from stentor.model.rendition import BY_NAME, Rendition
+
+RETRY_AFTER_S = 5
+_SUFFIXES = (".mp3", ".mp4", ".m4a")
+_NUMBER_DIGITS_MAX = 10
+_ENDLESS = 2**62  # stands for the size of a stream in the arithmetic of ranges
+_PROBE = (0, 1)  # what Safari asks for before it plays
+_ANY_ORIGIN = ("Access-Control-Allow-Origin", "*")
+_EXPOSED = "Stentor-T0-Ms, Stentor-Chunk-Ms, Stentor-N, Stentor-Head, Stentor-Now-Ms, icy-metaint, icy-name"
+_PREFLIGHT: Headers = (
+    _ANY_ORIGIN,
+    ("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS"),
+    ("Access-Control-Allow-Headers", "Range, Icy-MetaData"),
+    ("Access-Control-Max-Age", "86400"),
+)
+
+
+class Listen(NamedTuple):
+    """An admitted request for a mount."""
+
+    rendition: Rendition
+    from_n: int | None = None
+    burst: int | None = None
+    icy: bool = False
+    probe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What an edge knows. `show` is empty while nothing is on; `now_text` gives the `now` object of a show."""
+
+    show: str
+    full: bool
+    keys: Mapping[int, bytes]
+    now_text: Callable[[str], str | None]
+
+
+def answer(request: Request, view: View, now: int) -> Listen | Response:
+    """Admit, or say why not. `now` in Unix seconds."""
+    if request.method == "OPTIONS":
+        return Response(204, _PREFLIGHT)
+    if request.method not in ("GET", "HEAD"):
+        return refuse(405, "method-not-allowed", "Method Not Allowed", extra=(("Allow", "GET, HEAD, OPTIONS"),))
+    parts = request.path.split("/")
+    if len(parts) != 4 or parts[:2] != ["", "live"]:
+        return refuse(404, "not-found", "Not Found")
+    if parts[3] == "now":
+        return now_object(view.now_text(parts[2]))
+    return _admit(parts[2], parts[3], request, view, now)
+
+
+def _admit(token: str, name: str, request: Request, view: View, now: int) -> Listen | Response:
+    rendition = BY_NAME.get(_without_suffix(name))
+    if rendition is None:
+        return refuse(404, "no-rendition", "Not Found", f"the renditions are {', '.join(BY_NAME)}")
+    if not view.show:
+        return refuse(503, "no-show", "Nothing is on at the moment", retry=True)
+    checked = ticket.check(token, view.keys, ticket.show_tag(view.show), now)
+    if isinstance(checked, ticket.Refusal):
+        return refuse(403, checked, "This ticket does not admit")
+    if view.full:
+        return refuse(503, "edge-full", "No room at the moment", retry=True)
+    return _listen(rendition, request)
+
+
+def _listen(rendition: Rendition, request: Request) -> Listen | Response:
+    try:
+        from_n, burst = _number(request.query, "from"), _number(request.query, "burst")
+    except ValueError as error:
+        return refuse(400, "bad-query", "Bad Request", str(error))
+    wants_titles = not rendition.framed and request.headers.get("icy-metadata", "").strip() == "1"
+    probe = ranges.parse(request.headers.get("range", ""), _ENDLESS) == _PROBE
+    return Listen(rendition, from_n, burst, wants_titles, probe)
+
+
+def _without_suffix(name: str) -> str:
+    return next((name.removesuffix(suffix) for suffix in _SUFFIXES if name.endswith(suffix)), name)
+
+
+def _number(query: Mapping[str, str], name: str) -> int | None:
+    """A count in the query; None if it is not given. Raises `ValueError` for what is no count."""
+    text = query.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= _NUMBER_DIGITS_MAX):
+        raise ValueError(f"{name} is not a number of at most {_NUMBER_DIGITS_MAX} digits")
+    return int(text)
+
+
+def head(listen: Listen, grid: Grid, n: int, newest: int, now_ms: int, title: str) -> Response:
+    """The head of an endless answer whose body begins with chunk `n`. `now_ms` is Unix time."""
+    headers = [
+        ("Content-Type", listen.rendition.content_type),
+        ("Cache-Control", "no-store"),
+        _ANY_ORIGIN,
+        ("Access-Control-Expose-Headers", _EXPOSED),
+        ("Stentor-T0-Ms", str(grid.t0_wall_ns // 1_000_000)),
+        ("Stentor-Chunk-Ms", str(grid.chunk_samples * 1000 // SAMPLE_RATE)),
+        ("Stentor-N", str(n)),
+        ("Stentor-Head", str(newest)),
+        ("Stentor-Now-Ms", str(now_ms)),
+    ]
+    if listen.icy:
+        headers += [("icy-metaint", str(icy.METAINT)), ("icy-name", icy.printable(title))]
+    return Response(200, tuple(headers), None)
+
+
+def probe(listen: Listen, start: bytes) -> Response:
+    """The answer to Safari's `Range: bytes=0-1`: two bytes of a body without an end, which begins with `start`."""
+    headers = (
+        ("Content-Type", listen.rendition.content_type),
+        ("Cache-Control", "no-store"),
+        _ANY_ORIGIN,
+        ("Accept-Ranges", "bytes"),
+        ("Content-Range", "bytes 0-1/*"),
+    )
+    return Response(206, headers, start[:2])
+
+
+def now_object(text: str | None) -> Response:
+    """The signed `now` object as it is to be served."""
+    if text is None:
+        return refuse(404, "no-show", "No such show")
+    headers = (("Content-Type", "application/json"), ("Cache-Control", "public, max-age=1"), _ANY_ORIGIN)
+    return Response(200, headers, text.encode())
+
+
+def refuse(status: int, code: str, title: str, detail: str = "", retry: bool = False, extra: Headers = ()) -> Response:
+    """A problem+json that no cache keeps and every origin may read; `retry`: with Retry-After."""
+    headers = (("Content-Type", CONTENT_TYPE), ("Cache-Control", "no-store"), _ANY_ORIGIN, *extra)
+    if retry:
+        headers += (("Retry-After", str(RETRY_AFTER_S)),)
+    return Response(status, headers, problem(status, code, title, detail))

@@ -1,0 +1,94 @@
+"""Where listeners stand: a channel is one rendition with its flocks; who is behind has a position of their own."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+from stentor.formats import icy
+from stentor.io.net.flock import Flock
+from stentor.model.ports import Feed
+
+
+class Channel:
+    """One feed and its listeners who are in step, in flocks: those without titles, and those with, by phase.
+
+    A phase is the number of bytes since the last title, modulo the ICY interval. All of a channel get the same bytes of
+    audio, so phases move together and a flock keeps its key: the phase less the bytes `passed`.
+    """
+
+    __slots__ = ("feed", "flocks", "passed")
+
+    def __init__(self, feed: Feed) -> None:
+        self.feed = feed
+        self.flocks: dict[int | None, Flock] = {}
+        self.passed = 0
+
+    def __len__(self) -> int:
+        return sum(map(len, self.flocks.values()))
+
+    def phase(self, key: int | None) -> int | None:
+        return None if key is None else (key + self.passed) % icy.METAINT
+
+    def key(self, phase: int | None) -> int | None:
+        return None if phase is None else (phase - self.passed) % icy.METAINT
+
+    def add(self, sock: socket.socket, phase: int | None) -> Flock:
+        """A listener comes into step; -> its flock."""
+        flock = self.flocks.setdefault(self.key(phase), Flock())
+        flock.add(sock)
+        return flock
+
+    def drop_empty(self) -> None:
+        self.flocks = {key: flock for key, flock in self.flocks.items() if flock}
+
+
+class Behind:
+    """A listener who is not in step: `data`, of which `offset` bytes are sent, ends with chunk `n`."""
+
+    __slots__ = ("backlog_n", "channel", "data", "n", "offset", "phase", "sock", "taken_s")
+
+    def __init__(self, sock: socket.socket, channel: Channel, n: int, data: bytes, phase: int | None) -> None:
+        self.sock = sock
+        self.channel = channel
+        self.n = n
+        self.data = data
+        self.offset = 0
+        self.phase = phase  # at the end of `data`; None: without titles
+        self.backlog_n = channel.feed.n - n  # chunks of the past that were asked for and not had
+        self.taken_s = time.monotonic()  # when the socket last took a byte
+
+    @property
+    def lag_n(self) -> int:
+        return self.channel.feed.n - self.n
+
+    @property
+    def sent(self) -> bool:
+        """Whether `data` has gone out whole: a place to skip, to go on, or to come into step."""
+        return self.offset == len(self.data)
+
+    def next_chunk(self, title: bytes) -> bytes:
+        """The bytes of chunk n + 1 for this listener; its position moves past it."""
+        self.n += 1
+        data = self.channel.feed.chunk(self.n)
+        if self.phase is not None:
+            data, self.phase = icy.interleave(data, self.phase, title)
+        return data
+
+    def gather(self, bytes_max: int, title: bytes) -> None:
+        """Put chunks to `data` while they are there and it stays small: a join is one send."""
+        parts, size = [self.data], len(self.data)
+        while self.lag_n and size < bytes_max:
+            parts.append(self.next_chunk(title))
+            size += len(parts[-1])
+        self.data = b"".join(parts)
+
+    def send(self) -> bool:
+        """Offer what is left of `data`; -> whether the socket took it all. Raises `OSError` if the peer is gone."""
+        try:
+            taken = self.sock.send(memoryview(self.data)[self.offset :])
+        except BlockingIOError:
+            return False
+        self.offset += taken
+        self.taken_s = time.monotonic()
+        return self.sent

@@ -1,0 +1,125 @@
+"""The epoll loop: a tick that always comes first, then events, then what can wait (accepting).
+
+Level-triggered throughout: an event list may be left half handled, what is left is reported again.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import select
+import time
+from collections.abc import Callable
+
+READABLE = select.EPOLLIN
+Handler = Callable[[int, int], object]  # (descriptor, epoll mask)
+EVENTS_A_TURN = 256  # events handled between two ticks
+
+
+class Loop:
+    """Waits for descriptors and deadlines. `on_fault` is called inside the `except` of a handler that raised.
+
+    A handler that raises loses its descriptor's events, so that it cannot spin; whoever owns the descriptor closes it.
+    A tick or timer that raises ends `run`.
+    """
+
+    def __init__(self, on_fault: Callable[[int], None]) -> None:
+        self._on_fault = on_fault
+        self._epoll = select.epoll()
+        self._handlers: dict[int, Handler] = {}
+        self._deferred: list[Callable[[], None]] = []
+        self._timers: list[_Timer] = []
+        self._tick: Callable[[], float] = lambda: math.inf
+        self._running = False
+        self._alarm = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.watch(self._alarm, select.EPOLLIN, lambda fd, mask: os.eventfd_read(fd))
+
+    def watch(self, fd: int, mask: int, handler: Handler) -> None:
+        """From now on `handler` gets the events in `mask` of `fd`, whoever had them before."""
+        if fd in self._handlers:
+            self._epoll.modify(fd, mask)
+        else:
+            self._epoll.register(fd, mask)
+        self._handlers[fd] = handler
+
+    def forget(self, fd: int) -> None:
+        """No more events of `fd`, not even those already fetched. Nothing happens if it is not watched."""
+        if self._handlers.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
+
+    def report_fault(self, fd: int) -> None:
+        """To be called inside an `except` by a handler that goes on by itself."""
+        self._on_fault(fd)
+
+    def defer(self, call: Callable[[], None]) -> None:
+        """Run `call` after the events at hand. Descriptors are made only there: a number closed in this turn is not
+        taken again in it, so no event meets the wrong owner."""
+        self._deferred.append(call)
+
+    def tick_first(self, tick: Callable[[], float]) -> None:
+        """Call `tick` at each turn before anything else; it says when it wants to be called again (monotonic, s)."""
+        self._tick = tick
+
+    def every(self, period_s: float, call: Callable[[], None]) -> None:
+        self._timers.append(_Timer(period_s, call))
+
+    def stop(self) -> None:
+        """Make `run` return; may be called from a signal handler."""
+        self._running = False
+        os.eventfd_write(self._alarm, 1)
+
+    def run(self) -> None:
+        """Turn until `stop`."""
+        self._running = True
+        wake_s = self._tick()
+        while self._running:
+            wake_s = self.turn(wake_s)
+
+    def turn(self, wake_s: float) -> float:
+        """Wait for events, no longer than until `wake_s`; handle them; -> when the tick wants to be called again."""
+        for timer in self._timers:
+            wake_s = min(wake_s, timer.due_s)
+        wait_s = None if wake_s == math.inf else max(0.0, wake_s - time.monotonic())
+        events = self._epoll.poll(wait_s, EVENTS_A_TURN)
+        tick_s = self._tick()
+        for fd, mask in events:
+            handler = self._handlers.get(fd)
+            if handler:
+                self._handle(handler, fd, mask)
+        self._run_deferred()
+        now = time.monotonic()
+        for timer in self._timers:
+            timer.run_if_due(now)
+        return tick_s
+
+    def _handle(self, handler: Handler, fd: int, mask: int) -> None:
+        try:
+            handler(fd, mask)
+        except Exception:
+            self.forget(fd)
+            self._on_fault(fd)
+
+    def _run_deferred(self) -> None:
+        calls, self._deferred = self._deferred, []
+        for call in calls:
+            call()
+
+    def close(self) -> None:
+        self._epoll.close()
+        os.close(self._alarm)
+
+
+class _Timer:
+    """A call at every period; periods missed are not made up for."""
+
+    __slots__ = ("_call", "_period_s", "due_s")
+
+    def __init__(self, period_s: float, call: Callable[[], None]) -> None:
+        self._period_s = period_s
+        self._call = call
+        self.due_s = time.monotonic() + period_s
+
+    def run_if_due(self, now: float) -> None:
+        if now >= self.due_s:
+            self.due_s = max(now, self.due_s) + self._period_s
+            self._call()

@@ -1,0 +1,277 @@
+"""Mounts: endless streams of chunks to very many listeners.
+
+A listener is *in step*, in a flock that gets each chunk in one pass; or *behind*, with a position of its own, sent to
+when its socket has room; or *leaving*: all was sent, and the peer has a moment to close.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import select
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from stentor.formats import icy
+from stentor.io.net.flock import GONE, Flock
+from stentor.io.net.listener import Behind, Channel
+from stentor.io.net.loop import Loop
+from stentor.model.ports import Fate, Feed, JudgesLag
+
+CHUNKS_A_TURN = 4  # of one feed, before anything else gets its turn
+SENDS_A_TURN = 8  # to one listener who is catching up
+LEAVE_S = 5.0  # after the end of a stream: how long the peer may take to close
+STRAY_BYTES_MAX = 16_384  # what a listener may send while it listens; it is thrown away
+SWEEP_S = 0.5
+_READ_BYTES = 4_096
+_QUIET = select.EPOLLIN | select.EPOLLRDHUP
+_EAGER = _QUIET | select.EPOLLOUT
+_GONE = select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP
+
+
+@dataclass(slots=True)
+class Counters:
+    """Since the start. `skips`: listeners skipped forward; `drops`: those whose socket took nothing for too long."""
+
+    joins: int = 0
+    skips: int = 0
+    drops: int = 0
+    chunks: int = 0
+    bytes_sent: int = 0
+    worst_late_ms: int = 0
+
+
+class Start(NamedTuple):
+    """Where a new listener begins: `prelude`, then chunk `n`; with titles between the bytes if `icy`."""
+
+    prelude: bytes
+    n: int
+    icy: bool = False
+
+    def after(self, unsent: bytes) -> Start:
+        """The same, behind bytes that have to go out before it."""
+        return self._replace(prelude=unsent + self.prelude)
+
+
+class Mounts:
+    """All listeners of one worker. `join_bytes`: what a fresh socket takes at once."""
+
+    def __init__(self, loop: Loop, patience: JudgesLag, join_bytes: int) -> None:
+        self.counters = Counters()
+        self._loop = loop
+        self._patience = patience
+        self._join_bytes = join_bytes
+        self._title = icy.block("")
+        self._channels: dict[int, Channel] = {}  # by rendition id
+        self._in_step: dict[int, Flock] = {}  # by descriptor, like the next three
+        self._behind: dict[int, Behind] = {}
+        self._leaving: dict[int, tuple[socket.socket, float]] = {}
+        self._stray: dict[int, int] = {}
+        self._handler = self._on_event  # one bound method for all, not one a listener
+        loop.every(SWEEP_S, self._sweep)
+
+    def __len__(self) -> int:
+        return len(self._in_step) + len(self._behind)
+
+    def by_rendition(self) -> dict[str, int]:
+        """Listeners by name of rendition."""
+        counts = Counter({channel.feed.rendition.name: len(channel) for channel in self._channels.values()})
+        counts.update(one.channel.feed.rendition.name for one in self._behind.values())
+        return dict(counts)
+
+    def set_title(self, title: str) -> None:
+        """What players that asked for titles show from now on."""
+        self._title = icy.block(title)
+
+    def begin(self, feeds: Iterable[Feed]) -> None:
+        """Another show: everybody leaves, the feeds are new."""
+        for fd in [*self._in_step, *self._behind]:
+            self._leave(fd)
+        self._channels = {feed.rendition.id: Channel(feed) for feed in feeds}
+
+    def go_on(self, feeds: Iterable[Feed]) -> None:
+        """The same show from another source: listeners stay. Each feed stands where the one before it stood."""
+        for feed in feeds:
+            channel = self._channels[feed.rendition.id]
+            assert feed.n == channel.feed.n
+            channel.feed = feed
+
+    def join(self, sock: socket.socket, rendition_id: int, start: Start) -> None:
+        """A new listener; its socket is non-blocking and from now on belongs here."""
+        channel = self._channels[rendition_id]
+        one = Behind(sock, channel, start.n - 1, start.prelude, 0 if start.icy else None)
+        one.gather(self._join_bytes, self._title)
+        fd = sock.fileno()
+        self._behind[fd] = one
+        self.counters.joins += 1
+        self._pump(fd, one)
+        if fd in self._behind:
+            self._loop.watch(fd, _EAGER, self._handler)
+
+    def tick(self) -> float:
+        """Send every chunk that is to go out now; -> when to look again (monotonic, s)."""
+        return min(map(self._advance, self._channels.values()), default=math.inf)
+
+    def _advance(self, channel: Channel) -> float:
+        feed = channel.feed
+        for _ in range(CHUNKS_A_TURN):
+            last_n, data = feed.n, feed.tick(time.monotonic_ns())
+            if data is None:
+                break
+            if feed.n != last_n + 1:
+                self.counters.skips += len(channel)
+            self._send(channel, data)
+        if feed.ended:
+            self._finish(channel)
+        return feed.next_deadline() / 1e9
+
+    def _send(self, channel: Channel, data: bytes) -> None:
+        """One chunk to everyone who is in step."""
+        for key, flock in list(channel.flocks.items()):
+            phase, buffer = channel.phase(key), data
+            if phase is not None:
+                buffer, phase = icy.interleave(data, phase, self._title)
+            size, short = len(flock), flock.send(buffer)
+            self.counters.bytes_sent += len(buffer) * (size - len(short))
+            for sock, taken in short:
+                self._fall_behind(channel, sock, buffer, taken, phase)
+        channel.passed += len(data)
+        channel.drop_empty()
+        late_ns = time.monotonic_ns() - channel.feed.grid.start_ns(channel.feed.n + 1)
+        self.counters.worst_late_ms = max(self.counters.worst_late_ms, late_ns // 1_000_000)
+        self.counters.chunks += 1
+
+    def _fall_behind(self, channel: Channel, sock: socket.socket, data: bytes, taken: int, phase: int | None) -> None:
+        fd = sock.fileno()
+        if taken == GONE:
+            self._part(fd)
+            return
+        self._in_step.pop(fd).remove(fd)
+        one = self._behind[fd] = Behind(sock, channel, channel.feed.n, data, phase)
+        one.offset = taken
+        self.counters.bytes_sent += taken
+        self._loop.watch(fd, _EAGER, self._handler)
+
+    def _on_event(self, fd: int, mask: int) -> None:
+        if mask & _GONE:
+            self._part(fd)
+            return
+        if mask & select.EPOLLOUT and fd in self._behind:
+            self._pump(fd, self._behind[fd])
+        if mask & select.EPOLLIN:
+            self._drain(fd)
+
+    def _pump(self, fd: int, one: Behind) -> None:
+        """Send to a listener who is behind until the socket is full, a turn's share is spent, or it is in step."""
+        for _ in range(SENDS_A_TURN):
+            if one.sent and not one.lag_n:
+                break
+            if one.sent:
+                self._move_on(one)
+            if not self._offer(fd, one):
+                return
+        if one.sent and not one.lag_n:
+            self._come_in_step(fd, one)
+
+    def _move_on(self, one: Behind) -> None:
+        """The next chunk for a listener behind: the one after the last, or the newest if the lag is too long."""
+        lag_n = one.lag_n
+        one.backlog_n = min(one.backlog_n, lag_n)
+        if self._judge(one, one.taken_s) is Fate.SKIP or one.n + 1 < one.channel.feed.oldest:
+            one.n = one.channel.feed.n - 1
+            self.counters.skips += 1
+        one.data = one.next_chunk(self._title)
+        one.offset = 0
+
+    def _judge(self, one: Behind, now: float) -> Fate:
+        chunk_s = one.channel.feed.grid.chunk_s
+        return self._patience.judge(one.lag_n * chunk_s, now - one.taken_s, one.backlog_n * chunk_s)
+
+    def _offer(self, fd: int, one: Behind) -> bool:
+        """Send what is left of the chunk in hand; -> whether it is all sent."""
+        before = one.offset
+        try:
+            return one.send()
+        except OSError:
+            self._part(fd)
+            return False
+        finally:
+            self.counters.bytes_sent += one.offset - before
+
+    def _come_in_step(self, fd: int, one: Behind) -> None:
+        if one.channel.feed.ended:
+            self._leave(fd)
+            return
+        del self._behind[fd]
+        self._in_step[fd] = one.channel.add(one.sock, one.phase)
+        self._loop.watch(fd, _QUIET, self._handler)
+
+    def _drain(self, fd: int) -> None:
+        """Throw away what a listener sends; who sends much is no listener."""
+        sock = self._socket(fd)
+        if sock is None:
+            return
+        try:
+            size = len(sock.recv(_READ_BYTES))
+        except BlockingIOError:
+            return
+        except OSError:
+            size = 0
+        self._stray[fd] = self._stray.get(fd, 0) + size
+        if not size or self._stray[fd] > STRAY_BYTES_MAX:
+            self._part(fd)
+
+    def _socket(self, fd: int) -> socket.socket | None:
+        if fd in self._in_step:
+            return self._in_step[fd].get(fd)
+        if fd in self._behind:
+            return self._behind[fd].sock
+        return self._leaving[fd][0] if fd in self._leaving else None
+
+    def _release(self, fd: int) -> socket.socket:
+        """Take a listener out of whatever holds it."""
+        self._stray.pop(fd, None)
+        if fd in self._in_step:
+            return self._in_step.pop(fd).remove(fd)
+        if fd in self._behind:
+            return self._behind.pop(fd).sock
+        return self._leaving.pop(fd)[0]
+
+    def _part(self, fd: int) -> None:
+        sock = self._release(fd)
+        self._loop.forget(fd)
+        sock.close()
+
+    def _leave(self, fd: int) -> None:
+        """The stream is over for this listener: what the kernel has still goes out, then the end."""
+        sock = self._release(fd)
+        self._leaving[fd] = (sock, time.monotonic() + LEAVE_S)
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_WR)
+        self._loop.watch(fd, _QUIET, self._handler)
+
+    def _finish(self, channel: Channel) -> None:
+        """Whoever is behind leaves when it has caught up."""
+        for flock in channel.flocks.values():
+            for sock in flock.members():
+                self._leave(sock.fileno())
+        channel.drop_empty()
+
+    def _sweep(self) -> None:
+        now = time.monotonic()
+        for fd, one in list(self._behind.items()):
+            if self._judge(one, now) is Fate.DROP:
+                self.counters.drops += 1
+                self._part(fd)
+        for fd, (_, deadline_s) in list(self._leaving.items()):
+            if now >= deadline_s:
+                self._part(fd)
+
+    def close(self) -> None:
+        """Close every socket at once."""
+        for fd in [*self._in_step, *self._behind, *self._leaving]:
+            self._part(fd)

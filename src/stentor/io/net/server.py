@@ -1,0 +1,251 @@
+"""Intake: connections accepted within a budget, requests answered by a function, everything bounded in size and time.
+
+The function gives a `Response`, or a `Handover` when the socket goes to somebody else (a mount).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from stentor.io.net.http import RequestReader, encode, refusal
+from stentor.io.net.loop import Loop
+from stentor.model.http import Request, Response
+
+READ_BYTES = 16_384
+LINGER_S = 2.0  # after the last answer: how long the peer may take to close, lest a reset destroy what it has not read
+SWEEP_S = 0.25
+_IN = select.EPOLLIN
+_OUT = select.EPOLLOUT
+_GONE = select.EPOLLHUP | select.EPOLLERR
+
+
+class Handover(NamedTuple):
+    """`take(socket, unsent)` gets the connection and the bytes of earlier answers that are still to go out on it.
+
+    The descriptor is watched by the intake's handler until `take` watches or forgets it.
+    """
+
+    take: Callable[[socket.socket, bytes], None]
+
+
+Answer = Response | Handover
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`connections_max` counts connections in the intake; when it is reached, the one waiting longest makes room."""
+
+    headers_bytes_max: int
+    headers_timeout_s: float
+    idle_timeout_s: float
+    connections_max: int
+    accept_budget: int
+
+
+@dataclass(slots=True)
+class Counters:
+    """Since the start. `shed`: closed to make room; `late`: closed by a timeout before a whole request."""
+
+    accepted: int = 0
+    requests: int = 0
+    malformed: int = 0
+    shed: int = 0
+    late: int = 0
+
+
+class _Connection:
+    """One connection in the intake. `closing`: nothing more is read but to be thrown away."""
+
+    __slots__ = ("closing", "deadline_s", "keep_alive", "mask", "out", "reader", "sock")
+
+    def __init__(self, sock: socket.socket, reader: RequestReader, deadline_s: float) -> None:
+        self.sock = sock
+        self.reader = reader
+        self.deadline_s = deadline_s
+        self.mask = _IN
+        self.out = b""
+        self.keep_alive = True
+        self.closing = False
+
+
+class Server:
+    """Accepts on `listener`, answers with `answer(request)`. Register once with `start`; `stop` ends accepting."""
+
+    def __init__(
+        self, loop: Loop, listener: socket.socket, answer: Callable[[Request], Answer], limits: Limits
+    ) -> None:
+        self.counters = Counters()
+        self._loop = loop
+        self._listener = listener
+        self._answer = answer
+        self._limits = limits
+        self._connections: dict[int, _Connection] = {}  # whoever waits longest for a whole request comes first
+        self._handler = self._on_event
+        self._accepting = False
+
+    def start(self) -> None:
+        self._resume()
+        self._loop.every(SWEEP_S, self._sweep)
+
+    def stop(self) -> None:
+        """Close the listening socket and every connection."""
+        self._pause()
+        self._listener.close()
+        for fd in list(self._connections):
+            self._close(fd)
+
+    def _resume(self) -> None:
+        if not self._accepting:
+            self._accepting = True
+            self._loop.watch(self._listener.fileno(), _IN, lambda fd, mask: self._loop.defer(self._accept))
+
+    def _pause(self) -> None:
+        if self._accepting:
+            self._accepting = False
+            self._loop.forget(self._listener.fileno())
+
+    def _accept(self) -> None:
+        """Take what waits, within the budget; without descriptors or memory to do so, rest until the next sweep."""
+        deadline_s = time.monotonic() + self._limits.headers_timeout_s
+        for _ in range(self._limits.accept_budget):
+            try:
+                sock, _ = self._listener.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError:
+                self._pause()
+                return
+            self._take(sock, deadline_s)
+
+    def _take(self, sock: socket.socket, deadline_s: float) -> None:
+        sock.setblocking(False)
+        if len(self._connections) >= self._limits.connections_max:
+            self.counters.shed += 1
+            self._close(next(iter(self._connections)))
+        fd = sock.fileno()
+        self._connections[fd] = _Connection(sock, RequestReader(self._limits.headers_bytes_max), deadline_s)
+        self._loop.watch(fd, _IN, self._handler)
+        self.counters.accepted += 1
+
+    def _on_event(self, fd: int, mask: int) -> None:
+        connection = self._connections[fd]
+        if mask & _OUT:
+            self._flush(fd, connection)
+        elif mask & _IN:
+            self._read(fd, connection)
+        elif mask & _GONE:
+            self._close(fd)
+
+    def _read(self, fd: int, connection: _Connection) -> None:
+        try:
+            data = connection.sock.recv(READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._close(fd)
+        elif not connection.closing:
+            self._serve(fd, connection, data)
+
+    def _serve(self, fd: int, connection: _Connection, data: bytes) -> None:
+        reader, was_idle = connection.reader, connection.reader.idle
+        for request in reader.feed(data):
+            answer = self._answer_one(fd, request)
+            if isinstance(answer, Handover):
+                self._hand_over(fd, connection, answer)
+                return
+            connection.keep_alive = request.keep_alive and answer.body is not None
+            connection.out += encode(answer, keep_alive=connection.keep_alive, head=request.method == "HEAD")
+            if not connection.keep_alive:
+                break
+        if reader.refused and connection.keep_alive:
+            self._refuse(connection, reader.refused)
+        if connection.out:
+            connection.deadline_s = time.monotonic() + self._limits.idle_timeout_s
+            self._flush(fd, connection)
+        elif was_idle and not reader.idle:
+            connection.deadline_s = min(connection.deadline_s, time.monotonic() + self._limits.headers_timeout_s)
+
+    def _answer_one(self, fd: int, request: Request) -> Answer:
+        self.counters.requests += 1
+        try:
+            return self._answer(request)
+        except Exception:
+            self._loop.report_fault(fd)
+            return refusal(500, "internal", "Internal Server Error")
+
+    def _refuse(self, connection: _Connection, response: Response) -> None:
+        self.counters.malformed += 1
+        connection.keep_alive = False
+        connection.out += encode(response)
+
+    def _hand_over(self, fd: int, connection: _Connection, answer: Handover) -> None:
+        del self._connections[fd]
+        connection.reader.close()
+        answer.take(connection.sock, connection.out)
+
+    def _flush(self, fd: int, connection: _Connection) -> None:
+        """Send what is to be sent. While some is left, nothing is read: who does not read is not read from."""
+        try:
+            sent = connection.sock.send(connection.out)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._close(fd)
+            return
+        connection.out = connection.out[sent:]
+        if connection.out:
+            self._expect(fd, connection, _OUT)
+        elif connection.keep_alive:
+            self._wait_for_next(fd, connection)
+        else:
+            self._linger(fd, connection)
+
+    def _expect(self, fd: int, connection: _Connection, mask: int) -> None:
+        if connection.mask != mask:
+            connection.mask = mask
+            self._loop.watch(fd, mask, self._handler)
+
+    def _wait_for_next(self, fd: int, connection: _Connection) -> None:
+        idle = connection.reader.idle
+        timeout_s = self._limits.idle_timeout_s if idle else self._limits.headers_timeout_s
+        connection.deadline_s = time.monotonic() + timeout_s
+        self._connections[fd] = self._connections.pop(fd)
+        self._expect(fd, connection, _IN)
+
+    def _linger(self, fd: int, connection: _Connection) -> None:
+        connection.closing = True
+        connection.deadline_s = time.monotonic() + LINGER_S
+        with contextlib.suppress(OSError):
+            connection.sock.shutdown(socket.SHUT_WR)
+        self._expect(fd, connection, _IN)
+
+    def _sweep(self) -> None:
+        """Close what is over its time, and accept again if that had to rest."""
+        now = time.monotonic()
+        for fd, connection in list(self._connections.items()):
+            if now >= connection.deadline_s:
+                self._time_out(fd, connection)
+        self._resume()
+
+    def _time_out(self, fd: int, connection: _Connection) -> None:
+        if connection.closing or connection.out or connection.reader.idle:
+            self._close(fd)
+            return
+        self.counters.late += 1
+        connection.keep_alive = False
+        connection.out = encode(refusal(408, "request-too-slow", "Request Timeout", "the request did not end in time"))
+        self._flush(fd, connection)
+
+    def _close(self, fd: int) -> None:
+        connection = self._connections.pop(fd)
+        connection.reader.close()
+        self._loop.forget(fd)
+        connection.sock.close()

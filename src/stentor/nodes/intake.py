@@ -1,0 +1,87 @@
+"""What the nodes on the epoll loop share: a port, signals, the life of a worker, values from the board."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from stentor.io.board import Board, BoardError
+from stentor.io.net.loop import Loop
+from stentor.io.net.server import Answer, Limits, Server
+from stentor.io.net.sockets import listen
+from stentor.model import board
+from stentor.model.http import Request
+from stentor.settings import Settings
+
+EXIT_PORT_IN_USE = 3
+log = structlog.get_logger()
+
+
+class Worker(Protocol):
+    """What `run` carries: `answer` to requests until the end, then `close`."""
+
+    def answer(self, request: Request) -> Answer: ...
+
+    def close(self) -> None: ...
+
+
+def run(name: str, settings: Settings, port: int, sndbuf_bytes: int, build: Callable[[Loop], Worker]) -> int:
+    """Serve on `port` until SIGTERM or SIGINT; -> exit code."""
+    try:
+        listener = listen(settings.bind, port, sndbuf_bytes)
+    except OSError as error:
+        print(f"stentor: {name} cannot listen on {settings.bind}:{port}: {error.strerror}", file=sys.stderr)
+        return EXIT_PORT_IN_USE
+    loop = Loop(lambda fd: log.exception("fault in a handler", fd=fd))
+    worker = build(loop)
+    server = Server(loop, listener, worker.answer, limits(settings))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: loop.stop())
+    server.start()
+    log.info("started", worker=name, port=port)
+    loop.run()
+    server.stop()
+    worker.close()
+    loop.close()
+    log.info("stopped", worker=name)
+    return 0
+
+
+def limits(settings: Settings) -> Limits:
+    return Limits(
+        headers_bytes_max=settings.headers_bytes_max,
+        headers_timeout_s=settings.headers_timeout_s,
+        idle_timeout_s=settings.idle_timeout_s,
+        connections_max=settings.requests_max,
+        accept_budget=settings.accept_budget,
+    )
+
+
+def now_text(values: Board, show: str) -> str | None:
+    """The signed `now` object of a show, or None if there is none on the board. `show` comes from a request."""
+    if not (show.isascii() and show.replace("-", "").replace("_", "").isalnum()):
+        return None
+    value = get(values, f"now-{show}", board.Now)
+    return value.text if value else None
+
+
+def get(values: Board, key: str, kind: type[msgspec.Struct]) -> msgspec.Struct | None:
+    """A value; one that cannot be read counts as none, and the log says so."""
+    try:
+        return values.get(key, kind)
+    except (BoardError, OSError) as error:
+        log.warning("unreadable value on the board", key=key, reason=str(error))
+        return None
+
+
+def put(values: Board, key: str, value: msgspec.Struct) -> None:
+    """Publish a value; what cannot be written is left to the next time, and the log says so."""
+    try:
+        values.put(key, value)
+    except OSError as error:
+        log.warning("cannot write the board", key=key, reason=str(error))
