@@ -5,6 +5,7 @@ from stentor.formats import sdp
 OFFER = "\r\n".join(
     [
         "v=0",
+        "a=fingerprint:sha-256 00:11",
         "m=audio 9 UDP/TLS/RTP/SAVPF 111",
         "a=rtpmap:111 opus/48000/2",
         "a=candidate:1 1 udp 2113937151 9b36eaac-bb2e-49bb-bb78-21c41c499900.local 41000 typ host",
@@ -34,6 +35,11 @@ def test_candidates_are_bounded():
 def test_anything_but_one_audio_section_is_refused(sections):
     with pytest.raises(sdp.SdpError, match="one audio section"):
         sdp.tame("v=0\r\n" + sections)
+
+
+def test_a_peer_without_a_fingerprint_is_refused():
+    with pytest.raises(sdp.SdpError, match="fingerprint"):
+        sdp.tame(OFFER.replace("a=fingerprint", "a=f"))
 
 
 def test_parameters_follow_opus():

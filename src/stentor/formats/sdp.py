@@ -17,12 +17,15 @@ def tame(sdp: str) -> str:
 
     mDNS names would be resolved, over seconds, and only UDP host addresses of the first component can be of use: other
     candidates go, and with them the mark that says no more will come, since the peer's own checks show where it is
-    (peer-reflexive candidates, RFC 8445 section 7.3.1.3). Raises `SdpError` unless there is one audio section.
+    (peer-reflexive candidates, RFC 8445 section 7.3.1.3). Raises `SdpError` unless there is one audio section, and a
+    fingerprint to know the peer's certificate by.
     """
     lines = sdp.splitlines()
     kinds = [line[2:].split(" ")[0] for line in lines if line.startswith("m=")]
     if kinds != ["audio"]:
         raise SdpError(f"one audio section is wanted, found: {', '.join(kinds) or 'none'}")
+    if not any(line.startswith("a=fingerprint:") for line in lines):
+        raise SdpError("no fingerprint of a certificate")
     kept, candidates = [], 0
     for line in lines:
         if line.startswith("a=candidate:"):

@@ -20,6 +20,14 @@ from stentor.io.webrtc.port import Port
 OPUS_PARAMETERS = "minptime=10;useinbandfec=1;stereo=0;sprop-stereo=0;maxaveragebitrate=40000"
 SSRCS_MAX = 8  # sources of one peer that libsrtp is let keep state for
 CLOSE_S_MAX = 5.0
+_PARSER_ERRORS = (
+    ValueError,
+    AssertionError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    RuntimeError,
+)  # of a bad description
 
 
 class State(StrEnum):
@@ -113,8 +121,8 @@ class Peer:
             raise NegotiationError("no Opus at 48 kHz in the audio section") from None
         except InvalidStateError as error:
             raise NegotiationError(str(error)) from None
-        except (ValueError, AssertionError, KeyError, IndexError, AttributeError, TypeError, StopIteration) as error:
-            raise NegotiationError(f"not a session description: {error or type(error).__name__}") from None
+        except _PARSER_ERRORS as error:
+            raise NegotiationError(f"not a session description ({type(error).__name__}: {error})") from None
 
     def receive_media(self, data: bytes) -> None:
         """One SRTP or SRTCP datagram from the port."""
