@@ -1,0 +1,119 @@
+"""A show on air with real speakers and stock players, and the comparison of what was heard with what was taped."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from stentor.clients.admin import Admin
+from stentor.core.tape import TapeReader
+from stentor.formats.crew import NewShow, ShowMade
+from stentor.io import disk, keys
+from stentor.io.board import Board
+from stentor.model import board
+from stentor.model.rendition import BY_NAME
+from support.running import Running, until
+
+T = TypeVar("T")
+
+
+class OnAir:
+    """A show of `running` with its host on air from the start. Ends every process that it started."""
+
+    def __init__(self, running: Running, stack: ExitStack, tmp: Path, *, starts_in_s: float = 5.0) -> None:
+        self.running, self._stack, self._tmp = running, stack, tmp
+        order = NewShow("An evening's talk", starts_in_s=starts_in_s, guests=("Guest",), on_air=("Host", "Guest"))
+        self.made: ShowMade = self.ask(lambda admin: admin.create(order))
+        self._board = Board(running.settings.board_dir)
+        until(lambda: self.stage().show == self.made.show and self.stage().n > 1, "the show is on stage")
+
+    def ask(self, call: Callable[[Admin], Awaitable[T]]) -> T:
+        async def run() -> T:
+            async with Admin(self.running.settings.desk_socket) as admin:
+                return await call(admin)
+
+        return asyncio.run(run())
+
+    def stage(self) -> board.Stage:
+        return self._board.get("stage", board.Stage) or board.Stage(0)
+
+    def spawn(self, *argv: str, output: Path | None = None) -> subprocess.Popen[bytes]:
+        out = subprocess.DEVNULL if output is None else self._stack.enter_context(output.open("wb"))
+        process = subprocess.Popen(argv, env=self.running.environ, stdin=subprocess.DEVNULL, stdout=out)
+        self._stack.callback(process.wait)
+        self._stack.callback(process.kill)
+        return process
+
+    def speak(self, link: str, *source: str) -> subprocess.Popen[bytes]:
+        """`stentor speak`, in a process of its own."""
+        return self.spawn(*self.running.command("speak", link, *(source or ("timecode",))))
+
+    def mount(self, rendition: str) -> str:
+        """The address of a mount, with a ticket from the door."""
+        url = self.running.url("door", f"/s/{self.made.show}/join")
+        answer = subprocess.run(["curl", "-sf", "-X", "POST", url], capture_output=True, check=True).stdout
+        return self.running.url("edge", f"/live/{json.loads(answer)['ticket']}/{rendition}")
+
+    def heard_at_least(self, path: Path, size: int) -> None:
+        until(lambda: path.exists() and path.stat().st_size >= size, f"{path.name} has {size} bytes")
+
+    def airs(self, chunks: int) -> None:
+        """Wait until so many more chunks were aired."""
+        first = self.stage().n
+        until(lambda: self.stage().n >= first + chunks, f"{chunks} chunks more are aired")
+
+    def end(self) -> None:
+        """End the show and wait until its tape is sealed."""
+        self.ask(lambda admin: admin.wish(self.made.show, "end"))
+        until(lambda: self.stage().phase is board.Phase.ENDED, "the tape is sealed")
+
+    @property
+    def tape(self) -> Path:
+        return self.running.settings.data_dir / "shows" / self.made.show / "tape"
+
+    def taped(self) -> Taped:
+        return Taped(self.tape)
+
+
+class Taped:
+    """A tape, checked from end to end."""
+
+    def __init__(self, directory: Path) -> None:
+        self.reader = TapeReader(keys.verify)
+        self._segments = [path.read_bytes() for path in disk.segments(directory)]
+        assert all(self.reader.receive_segment(data) for data in self._segments), self.reader.findings
+
+    def aired(self, name: str) -> bytes:
+        """All chunks of a rendition, as they were aired."""
+        assert self.reader.meta is not None
+        rendition, grid = BY_NAME[name], self.reader.meta.grid
+        hold = self.reader.holds[rendition.id]
+        return b"".join(
+            self._segments[entry.segment][entry.offset : entry.offset + entry.length] or hold.chunk(grid, n)
+            for n, entry in enumerate(self.reader.index[rendition.id], self.reader.meta.first_n)
+        )
+
+    def was_hold(self, name: str) -> list[bool]:
+        """Whether each chunk of the show was hold, in order."""
+        return [not entry.length for entry in self.reader.index[BY_NAME[name].id]]
+
+
+def loudness(path: Path) -> npt.NDArray[np.float64]:
+    """RMS of each second of a 16-bit mono WAV at 48 kHz, full scale 1."""
+    samples = np.frombuffer(path.read_bytes()[44:], "<i2").astype(np.float64) / 32768
+    seconds = len(samples) // 48_000
+    return np.sqrt(np.mean(samples[: seconds * 48_000].reshape(seconds, 48_000) ** 2, axis=1))
+
+
+def pause(seconds: float) -> None:
+    """Let the show go on for a while."""
+    time.sleep(seconds)
