@@ -15,7 +15,7 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     """What a client sends. A field that is not known is an error, so that a misspelt one is not lost."""
 
 
-class NewShow(Order):
+class NewShow(Order, frozen=True):
     """POST /admin/shows. Exactly one of `starts_at_ms` (Unix) and `starts_in_s` is given.
 
     `on_air` names those who are on air from the start; `link_life_s` is how long guests' links work (0: until the end).
@@ -31,17 +31,17 @@ class NewShow(Order):
     link_life_s: int = 0
 
 
-class WishOrder(Order):
+class WishOrder(Order, frozen=True):
     wish: CrewWish
     reason: str = ""
 
 
-class NewSeat(Order):
+class NewSeat(Order, frozen=True):
     name: str
     link_life_s: int = 0
 
 
-class SeatOrder(Order):
+class SeatOrder(Order, frozen=True):
     """What is to change about a seat; a field left out stays as it is."""
 
     on_air: bool | None = None
@@ -50,19 +50,19 @@ class SeatOrder(Order):
     name: str | None = None
 
 
-class NoticeOrder(Order):
+class NoticeOrder(Order, frozen=True):
     text: str
 
 
-class CapOrder(Order):
+class CapOrder(Order, frozen=True):
     cap: int
 
 
-class MuteOrder(Order):
+class MuteOrder(Order, frozen=True):
     muted: bool
 
 
-class RenewOrder(Order):
+class RenewOrder(Order, frozen=True):
     """Nothing to say: the seat is in the path."""
 
 
@@ -70,13 +70,13 @@ class Answer(msgspec.Struct, frozen=True):
     """What the desk answers; every field is there."""
 
 
-class Done(Answer):
+class Done(Answer, frozen=True):
     """The wished state is on the board as of `revision`; the same request again gives the same revision."""
 
     revision: int
 
 
-class SeatMade(Answer):
+class SeatMade(Answer, frozen=True):
     """`link` is empty where that guest has a link already: links are shown once, a new one is made by `revoke`."""
 
     revision: int
@@ -84,7 +84,7 @@ class SeatMade(Answer):
     link: str
 
 
-class ShowMade(Answer):
+class ShowMade(Answer, frozen=True):
     """Links by guest's name. They are shown here and never again."""
 
     revision: int
@@ -96,7 +96,7 @@ class ShowMade(Answer):
     listener_link: str
 
 
-class SeatView(Answer):
+class SeatView(Answer, frozen=True):
     id: str
     name: str
     crew: bool
@@ -106,7 +106,7 @@ class SeatView(Answer):
     expires_at: int
 
 
-class ShowView(Answer):
+class ShowView(Answer, frozen=True):
     """A show as the crew wants it; times are Unix milliseconds."""
 
     id: str
@@ -122,7 +122,7 @@ class ShowView(Answer):
     seats: tuple[SeatView, ...]
 
 
-class EdgeTotals(Answer):
+class EdgeTotals(Answer, frozen=True):
     """Sums over the edge workers heard of lately; `silent` counts the others. `worst_late_ms` is the worst of all."""
 
     workers: int
@@ -138,7 +138,7 @@ class EdgeTotals(Answer):
     worst_late_ms: int
 
 
-class CrewState(Answer):
+class CrewState(Answer, frozen=True):
     """All that the crew page shows. `stage` and `levels` are null while the stage has another show or none.
 
     `age_ms`: how long ago stage, levels, usher and (newest) edge worker were heard of; null: never.
@@ -155,21 +155,21 @@ class CrewState(Answer):
     age_ms: dict[str, int | None]
 
 
-class SeatShow(Answer):
+class SeatShow(Answer, frozen=True):
     id: str
     title: str
     starts_at_ms: int
     phase: Phase
 
 
-class OwnSeat(Answer):
+class OwnSeat(Answer, frozen=True):
     id: str
     name: str
     on_air: bool
     muted: bool
 
 
-class SpeakerState(Answer):
+class SpeakerState(Answer, frozen=True):
     """All that the speaker page shows. `studio_port` is 0 where the studio has the page's own origin."""
 
     revision: int
@@ -178,7 +178,7 @@ class SpeakerState(Answer):
     studio_port: int
 
 
-class Action(Answer):
+class Action(Answer, frozen=True):
     """One change, as kept. `token` tells links apart without being one; "admin" is the command line."""
 
     revision: int
@@ -187,13 +187,13 @@ class Action(Answer):
     what: str
 
 
-class Shows(Answer):
+class Shows(Answer, frozen=True):
     """Newest first, at most a hundred."""
 
     shows: tuple[ShowView, ...]
 
 
-class ShowDetail(Answer):
+class ShowDetail(Answer, frozen=True):
     """One show and its latest changes, newest first."""
 
     show: ShowView
