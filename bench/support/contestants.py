@@ -1,0 +1,188 @@
+"""The servers that are compared, each started fresh on a port of its own with the same chunks at the same times."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import struct
+import subprocess
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from stentor.core import hold
+from stentor.formats import ticket
+from stentor.io.board import Board
+from stentor.io.codec import make_holds
+from stentor.io.keys import ticket_key
+from stentor.io.ring import create
+from stentor.io.wake import RING, Caller
+from stentor.model import board
+from stentor.model.grid import Grid
+from stentor.model.rendition import OPUS
+from stentor.settings import Settings, to_environ
+from support.processes import SERVER_CORE, BenchError, compiled, family, free_port, running, wait_for_port
+from support.pulse import Chunks
+
+SHOW = "bench"
+LISTENERS_MAX = 19_000
+TICKET_LIFE_S = 3600
+BLOCK_BYTES = 1_400  # Icecast cuts what it gets into blocks of this size (REFBUF); the last one may not be full yet
+
+
+class Contestant(NamedTuple):
+    """A running server. `slack_bytes`: by how much a listener's bytes may differ from those of the chunks."""
+
+    port: int
+    pids: list[int]
+    paths: list[str]
+    publish: Callable[[int, Chunks], None]
+    slack_bytes: int = 0
+
+
+Start = Callable[[Grid, Path, int], contextlib.AbstractContextManager[Contestant]]
+
+
+@contextlib.contextmanager
+def stentor(grid: Grid, scratch: Path, listeners: int) -> Iterator[Contestant]:
+    """`stentor edge` on a ring that the bench writes as a studio does: all renditions, then one call."""
+    settings = Settings(data_dir=scratch / "data", run_dir=scratch / "run", edge_port=free_port())
+    ring = create(settings.run_dir / "ring", SHOW, grid, make_holds(hold.loop()))
+    chunk_ms = round(grid.chunk_s * 1000)
+    stage = board.Stage(
+        at_ms=time.time_ns() // 1_000_000, show=SHOW, title="Bench", phase=board.Phase.LIVE, ring=str(ring.path),
+        t0_wall_ns=grid.t0_wall_ns, chunk_ms=chunk_ms,
+    )  # fmt: skip
+    Board(settings.board_dir).put("stage", stage)
+    caller = Caller(settings.wake_dir)
+
+    def publish(n: int, made: Chunks) -> None:
+        for rendition_id, data in made.items():
+            ring.publish(rendition_id, n, data)
+        caller.call(RING)
+
+    argv = [sys.executable, "-m", "stentor.cli", "edge"]
+    with _server(argv, settings.edge_port, scratch, to_environ(settings)) as process:
+        yield Contestant(settings.edge_port, [process.pid], _tickets(settings, listeners), publish)
+    caller.close()
+    ring.close()
+
+
+def _tickets(settings: Settings, count: int) -> list[str]:
+    """A path with a ticket of its own for every listener."""
+    key, tag, now = ticket_key(settings.keys_dir), ticket.show_tag(SHOW), int(time.time())
+    kind, cls = ticket.Kind.TICKET, ticket.Class.DRAWN
+    tokens = (ticket.Token(kind, tag, cls, seq, now, now, now + TICKET_LIFE_S) for seq in range(1, count + 1))
+    return [f"/live/{ticket.mint(token, key)}/{OPUS.name}" for token in tokens]
+
+
+@contextlib.contextmanager
+def floor(grid: Grid, scratch: Path, listeners: int) -> Iterator[Contestant]:
+    """floor.c with the socket options of an edge."""
+    port = free_port()
+    argv = [compiled("floor.c"), "127.0.0.1", port, Settings().sndbuf_bytes]
+    with _server(argv, port, scratch, stdin=subprocess.PIPE) as process:
+        pipe = process.stdin
+        assert pipe is not None
+
+        def publish(n: int, made: Chunks) -> None:
+            data = made[OPUS.id]
+            pipe.write(struct.pack("=I", len(data)) + data)
+            pipe.flush()
+
+        yield Contestant(port, [process.pid], ["/"], publish)
+
+
+_NGINX = """load_module /usr/lib/nginx/modules/ngx_nchan_module.so;
+daemon off; worker_processes 1; worker_rlimit_nofile {listeners}; pid {scratch}/nginx.pid;
+events {{ worker_connections {listeners}; }}
+http {{
+  access_log off; tcp_nodelay on; client_body_temp_path {scratch}/body; client_body_buffer_size 64k;
+  proxy_temp_path {scratch}/t; fastcgi_temp_path {scratch}/t; uwsgi_temp_path {scratch}/t; scgi_temp_path {scratch}/t;
+  server {{
+    listen 127.0.0.1:{port} backlog=4096 sndbuf={sndbuf} rcvbuf=16384;
+    location = /publish {{
+      nchan_publisher; nchan_channel_id bench; nchan_message_buffer_length 4; nchan_message_timeout 10s;
+    }}
+    location = /live {{
+      nchan_subscriber http-raw-stream; nchan_subscriber_http_raw_stream_separator ""; nchan_channel_id bench;
+      nchan_subscriber_first_message newest; nchan_subscriber_timeout 0; default_type audio/mp4;
+    }}
+  }}
+}}
+"""
+
+
+@contextlib.contextmanager
+def nchan(grid: Grid, scratch: Path, listeners: int) -> Iterator[Contestant]:
+    """nginx with one worker and nchan's raw HTTP stream; chunks are POSTed over one connection."""
+    port, config = free_port(), scratch / "nginx.conf"
+    values = {"port": port, "scratch": scratch, "listeners": LISTENERS_MAX, "sndbuf": Settings().sndbuf_bytes}
+    config.write_text(_NGINX.format(**values))
+    with _server(["nginx", "-e", scratch / "error.log", "-c", config], port, scratch) as process:
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+
+        def publish(n: int, made: Chunks) -> None:
+            client.request("POST", "/publish", made[OPUS.id])
+            answer = client.getresponse()
+            answer.read()
+            if answer.status not in (201, 202):
+                raise BenchError(f"nchan answered {answer.status}")
+
+        yield Contestant(port, family(process.pid), ["/live"], publish)
+
+
+_ICECAST = """<icecast>
+<limits><clients>{listeners}</clients><sources>2</sources><queue-size>2097152</queue-size><burst-size>0</burst-size>
+<client-timeout>60</client-timeout><header-timeout>60</header-timeout><source-timeout>60</source-timeout></limits>
+<authentication><source-password>bench</source-password><relay-password>bench</relay-password>
+<admin-user>bench</admin-user><admin-password>bench</admin-password></authentication>
+<hostname>localhost</hostname><listen-socket><port>{port}</port><bind-address>127.0.0.1</bind-address></listen-socket>
+<paths><basedir>{scratch}</basedir><logdir>{scratch}</logdir><webroot>{scratch}</webroot><adminroot>{scratch}</adminroot></paths>
+<logging><errorlog>error.log</errorlog><loglevel>2</loglevel></logging>
+</icecast>
+"""
+_SOURCE = (
+    b"PUT /live HTTP/1.1\r\nHost: bench\r\nAuthorization: Basic " + b64encode(b"source:bench") + b"\r\n"
+    b"Content-Type: audio/mpeg\r\nIce-Public: 0\r\nExpect: 100-continue\r\n\r\n"
+)  # fmt: skip
+
+
+@contextlib.contextmanager
+def icecast(grid: Grid, scratch: Path, listeners: int) -> Iterator[Contestant]:
+    """Icecast as nobody, with a longer listen backlog (backlog.c). It passes the source's bytes on as they are."""
+    port, config = free_port(), scratch / "icecast.xml"
+    config.write_text(_ICECAST.format(port=port, scratch=scratch, listeners=LISTENERS_MAX))
+    scratch.chmod(0o777)
+    preload = {"LD_PRELOAD": str(compiled("backlog.c", "-shared", "-fPIC"))}
+    argv = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "icecast2", "-c", config]
+    with _server(argv, port, scratch, preload) as process, socket.create_connection(("127.0.0.1", port)) as source:
+        source.settimeout(5)
+        source.sendall(_SOURCE)
+        if b" 100 " not in (answer := source.recv(1000)):
+            raise BenchError(f"Icecast refuses the source: {answer!r}")
+
+        def publish(n: int, made: Chunks) -> None:
+            source.sendall(made[OPUS.id])
+
+        yield Contestant(port, [process.pid], ["/live"], publish, BLOCK_BYTES)
+
+
+@contextlib.contextmanager
+def _server(
+    argv: list[object], port: int, scratch: Path, environ: dict[str, str] | None = None, **pipes: int
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A server on its core that accepts; if anything fails, the end of its log goes with the error."""
+    with (scratch / "log").open("wb") as log, running(argv, SERVER_CORE, log, environ, **pipes) as process:
+        try:
+            wait_for_port(port, process)
+            yield process
+        except BenchError as error:
+            raise BenchError(f"{error}\n{(scratch / 'log').read_text()[-2000:]}") from error
+
+
+CONTESTANTS: dict[str, Start] = {"floor": floor, "stentor": stentor, "nchan": nchan, "icecast": icecast}

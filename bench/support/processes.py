@@ -1,0 +1,93 @@
+"""Processes of a bench: compiled at need, pinned to a core, measured through /proc, and gone at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+BENCH = Path(__file__).parents[1]
+BUILD = BENCH / ".build"
+SERVER_CORE, CROWD_CORE = 0, 1
+READY_S = 10.0
+_CPUCLOCK_SCHED = 2  # of a process by its id, see clock_getcpuclockid(3)
+
+
+class BenchError(RuntimeError):
+    """No figure can come of this run."""
+
+
+def compiled(source: str, *flags: str) -> Path:
+    """The program (or, with -shared, library) made of `source`, a C file of this directory."""
+    made = BUILD / Path(source).stem
+    if not made.exists() or made.stat().st_mtime < (BENCH / source).stat().st_mtime:
+        BUILD.mkdir(exist_ok=True)
+        subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", *flags, "-o", made, BENCH / source], check=True)
+    return made
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM unwind the stack, so that everything started is ended."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
+def pin_self() -> None:
+    """What feeds the servers shares the core of the crowd."""
+    os.sched_setaffinity(0, {CROWD_CORE})
+
+
+@contextlib.contextmanager
+def running(
+    argv: Sequence[object], core: int, log: IO[bytes] | int, environ: Mapping[str, str] | None = None, **pipes: int
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process, in a group of its own, on one core; killed with its children at the end."""
+    words = ["taskset", "-c", str(core), *map(str, argv)]
+    env = os.environ | (environ or {})
+    process = subprocess.Popen(words, env=env, stderr=log, start_new_session=True, **pipes)
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def family(pid: int) -> list[int]:
+    """`pid` and its children."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *map(int, children)]
+
+
+def cpu_s(pids: Sequence[int]) -> float:
+    """utime + stime of all threads, at the clock's own resolution instead of the ticks of /proc/PID/stat."""
+    return sum(time.clock_gettime_ns((~pid << 3) | _CPUCLOCK_SCHED) for pid in pids) / 1e9
+
+
+def private_bytes(pids: Sequence[int]) -> int:
+    """User memory that these processes do not share."""
+    lines = (line for pid in pids for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines())
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Until it accepts. Raises `BenchError` if it does not come, or its process ends."""
+    deadline = time.monotonic() + READY_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise BenchError(f"{process.args} does not accept on port {port}")
