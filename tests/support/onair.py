@@ -35,6 +35,7 @@ class OnAir:
         self.made: ShowMade = self.ask(lambda admin: admin.create(order))
         self._board = Board(running.settings.board_dir)
         until(lambda: self.stage().show == self.made.show and self.stage().n > 1, "the show is on stage")
+        until(lambda: self.edge().chunks, "the edge follows the ring")
 
     def ask(self, call: Callable[[Admin], Awaitable[T]]) -> T:
         async def run() -> T:
@@ -46,6 +47,9 @@ class OnAir:
     def stage(self) -> board.Stage:
         return self._board.get("stage", board.Stage) or board.Stage(0)
 
+    def edge(self) -> board.Edge:
+        return self._board.get("edge-0", board.Edge) or board.Edge(0)
+
     def spawn(self, *argv: str, output: Path | None = None) -> subprocess.Popen[bytes]:
         out = subprocess.DEVNULL if output is None else self._stack.enter_context(output.open("wb"))
         process = subprocess.Popen(argv, env=self.running.environ, stdin=subprocess.DEVNULL, stdout=out)
@@ -54,8 +58,11 @@ class OnAir:
         return process
 
     def speak(self, link: str, *source: str) -> subprocess.Popen[bytes]:
-        """`stentor speak`, in a process of its own."""
-        return self.spawn(*self.running.command("speak", link, *(source or ("timecode",))))
+        """`stentor speak`, in a process of its own; returns when the stage has the voice."""
+        before = len(self.stage().speakers)
+        process = self.spawn(*self.running.command("speak", link, *(source or ("timecode",))))
+        until(lambda: len(self.stage().speakers) > before, "the speaker is on the stage")
+        return process
 
     def mount(self, rendition: str) -> str:
         """The address of a mount, with a ticket from the door."""
