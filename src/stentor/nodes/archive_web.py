@@ -1,0 +1,152 @@
+"""What the archive answers: the past of a show while it runs, and its replay once it has ended.
+
+Handlers are plain functions: Starlette runs them, and reads the bodies they return, in threads, so that a disk that
+has to be waited for holds up one answer and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from stentor.core.replay import KINDS
+from stentor.formats import chunks, proof
+from stentor.io.http import Problem, application
+from stentor.io.http.ranged import Body, ranged_response
+from stentor.model.rendition import Rendition
+from stentor.nodes.recorded import Recorded
+from stentor.nodes.shelf import Shelf
+
+CHUNKS_MAX = 40  # in one answer
+_SHOW = re.compile(r"[a-z0-9-]{1,32}")
+_SPAN = re.compile(r"(\d{1,9})-(\d{1,9})")
+_SEGMENT = re.compile(r"(\d{4})\.tape")
+_FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+_FOR_NOW = {"Cache-Control": "no-store"}
+_LAST_CHUNK = "Stentor-Last"  # the newest chunk in an answer of chunks
+_EXPOSED = ["Accept-Ranges", "Content-Length", "Content-Range", "Content-Disposition", "ETag", _LAST_CHUNK]
+_OPEN = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": ", ".join(_EXPOSED)}
+
+
+class Archive:
+    """The handlers, by what they answer with."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+
+    def _show(self, request: Request) -> Recorded:
+        show = request.path_params["show"]
+        found = self._shelf.find(show) if _SHOW.fullmatch(show) else None
+        if found is None:
+            raise Problem(404, "no-show", "There is no recording of this show.")
+        if found.meta is None:
+            raise Problem(500, "tape-unreadable", "The recording cannot be read.", found.reader.findings[0].reason)
+        return found
+
+    def _ended(self, request: Request) -> Recorded:
+        found = self._show(request)
+        if not found.ended and found.reader.fault is not None:
+            raise Problem(500, "tape-broken", "The recording is damaged.", found.reader.fault.reason)
+        if not found.ended:
+            raise Problem(404, "show-not-ended", "The show has not ended: its replay is up the moment it has.")
+        return found
+
+    def replay(self, request: Request) -> Response:
+        found, suffix = self._ended(request), request.path_params["suffix"]
+        if suffix not in KINDS:
+            raise Problem(404, "no-file", "There is no such file.", f"Files are replay.{', replay.'.join(KINDS)}.")
+        try:
+            file = found.replay(suffix)
+        except ValueError as error:
+            raise Problem(500, "replay-impossible", "This file cannot be made of the tape.", str(error)) from None
+        headers = {**_FOREVER, **_saved_as(f"{request.path_params['show']}-replay.{suffix}")}
+        etag = f"{found.reader.chain.hex()[:32]}-{suffix}"
+        read = partial(found.replay_blocks, file)
+        return ranged_response(request, Body(file.size, etag, file.kind.content_type, read, headers))
+
+    def info(self, request: Request) -> Response:
+        found = self._show(request)
+        return Response(msgspec.json.encode(found.info()), media_type="application/json", headers=_FOR_NOW)
+
+    def proof(self, request: Request) -> Response:
+        found = self._ended(request)
+        rendition = self._rendition(found, request)
+        body = proof.encode(found.proof(rendition.name))
+        headers = {**_FOREVER, **_saved_as(f"{request.path_params['show']}-{rendition.name}.json")}
+        return Response(body, media_type="application/json", headers=headers)
+
+    def _rendition(self, found: Recorded, request: Request) -> Rendition:
+        rendition = found.rendition(request.path_params["rendition"])
+        if rendition is None:
+            raise Problem(404, "no-rendition", "The show has no such rendition.")
+        return rendition
+
+    def header(self, request: Request) -> Response:
+        rendition = self._rendition(self._show(request), request)
+        return Response(chunks.header(rendition), media_type=rendition.content_type, headers=_FOREVER)
+
+    def chunks(self, request: Request) -> Response:
+        found = self._show(request)
+        rendition = self._rendition(found, request)
+        first, last, settled = self._span(found, request)
+        body = b"".join(found.read_chunk(rendition, n) for n in range(first, last + 1))
+        return Response(
+            body,
+            media_type=rendition.content_type,
+            headers={**(_FOREVER if settled else _FOR_NOW), _LAST_CHUNK: str(last)},
+        )
+
+    def _span(self, found: Recorded, request: Request) -> tuple[int, int, bool]:
+        """-> (first, last) of the chunks asked for that are recorded; whether the answer will stay the same."""
+        match = _SPAN.fullmatch(request.path_params["span"])
+        first, last = (int(match[1]), int(match[2])) if match else (1, 0)
+        if not 0 <= last - first < CHUNKS_MAX:
+            raise Problem(400, "bad-span", "Ask for chunks as first-last.", f"At most {CHUNKS_MAX} at once.")
+        assert found.meta is not None
+        oldest, newest = found.meta.first_n, found.last_n
+        if last < oldest or first > newest:
+            raise Problem(404, "not-recorded", "These chunks are not recorded.", f"Recorded are {oldest}..{newest}.")
+        return max(first, oldest), min(last, newest), last <= newest or found.ended
+
+    def segment(self, request: Request) -> Response:
+        found = self._show(request)
+        match = _SEGMENT.fullmatch(request.path_params["file"])
+        segment = int(match[1]) if match else -1
+        if not 0 <= segment < found.reader.segments:
+            raise Problem(404, "no-segment", "The tape has no such segment.")
+        size, read = found.files.size(segment), partial(found.segment_blocks, segment)
+        assert found.meta is not None
+        etag = f"{found.meta.t0_wall_ns:x}-{segment}-{size}"  # a segment only grows
+        headers = _FOREVER if found.ended else _FOR_NOW
+        return ranged_response(request, Body(size, etag, "application/octet-stream", read, headers))
+
+
+def _saved_as(name: str) -> dict[str, str]:
+    """Links to another origin cannot ask for a download by themselves; players do not mind."""
+    return {"Content-Disposition": f'attachment; filename="{name}"'}
+
+
+def _preflight(_: Request) -> Response:
+    """Browsers ask before they send `Range` or `If-Range` to another origin."""
+    allowed = {"Access-Control-Allow-Headers": "Range, If-Range, If-None-Match", "Access-Control-Max-Age": "86400"}
+    return Response(status_code=204, headers={**allowed, "Access-Control-Allow-Methods": "GET, HEAD"})
+
+
+def build_app(shelf: Shelf) -> ASGIApp:
+    archive = Archive(shelf)
+    routes = [
+        Route("/archive/{path:path}", _preflight, methods=["OPTIONS"]),
+        Route("/archive/{show}/replay.{suffix}", archive.replay),
+        Route("/archive/{show}/info", archive.info),
+        Route("/archive/{show}/proof/{rendition}.json", archive.proof),
+        Route("/archive/{show}/tape/{file}", archive.segment),
+        Route("/archive/{show}/{rendition}/header", archive.header),
+        Route("/archive/{show}/{rendition}/{span}", archive.chunks),
+    ]
+    return application(routes, headers=_OPEN)
