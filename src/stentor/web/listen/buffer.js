@@ -1,21 +1,19 @@
-/** A source buffer that takes one thing at a time, stays small, and lives through a full quota. Times are media seconds. */
+/** A source buffer that takes one thing at a time and stays small. */
 
 const BEHIND_S_MAX = 600;
 const AHEAD_S_MAX = 360;
 const TRIM_EVERY = 20;
 const GAP_S = 0.06; // browsers play across less than a few frames
-const SMALLER = [[BEHIND_S_MAX / 5, AHEAD_S_MAX], [30, 120], [3, 60]]; // seconds kept behind and ahead when the quota is full
+const SMALLER = [[BEHIND_S_MAX / 5, AHEAD_S_MAX], [30, 120], [3, 60]]; // [behind, ahead] when the quota is full
 
 export class MediaBuffer {
   #last = Promise.resolve();
   #count = 0;
 
-  /** `position()`: where the playhead is. */
   constructor(source, type, position) {
     Object.assign(this, { source, type, position, inner: source.addSourceBuffer(type) });
   }
 
-  /** Appends whole boxes, in order. */
   append(bytes) {
     return this.#inTurn(async () => {
       if (++this.#count % TRIM_EVERY === 0) await this.#keep(BEHIND_S_MAX, AHEAD_S_MAX);
@@ -23,7 +21,6 @@ export class MediaBuffer {
     });
   }
 
-  /** A header, perhaps of another codec than the last. */
   appendHeader(bytes, type) {
     return this.#inTurn(() => {
       if (type !== this.type) this.inner.changeType(type);
@@ -32,12 +29,11 @@ export class MediaBuffer {
     });
   }
 
-  /** After all that was given: the media ends here. */
   end() {
     return this.#inTurn(() => this.source.readyState === "open" && this.source.endOfStream());
   }
 
-  /** The stretch that holds `time`, or begins within a gap no one hears: [start, end] or undefined. */
+  /** The stretch that holds `time`: [start, end] or undefined. */
   rangeAt(time) {
     return this.ranges().find(([start, end]) => start - GAP_S <= time && time <= end);
   }
@@ -71,7 +67,6 @@ export class MediaBuffer {
     if (ends.at(-1) > to) await this.#settled(() => this.inner.remove(to, Infinity));
   }
 
-  /** Starts an operation and waits for its end. */
   #settled(start) {
     return new Promise((resolve, reject) => {
       const failed = () => reject(new Error("not decodable"));

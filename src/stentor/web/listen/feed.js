@@ -1,7 +1,4 @@
-/**
- * Brings chunks in order from wherever they are, the last minute from the edge, what is older from the archive. It knows
- * one thing, the number of the chunk wanted next, and goes on from there after any failure.
- */
+/** Brings chunks in order, the last minute from the edge, what is older from the archive, and goes on after any failure. */
 
 const RING_S = 40; // an edge holds a minute
 const RANGE = 40; // chunks in a request to the archive, aligned so that caches share them
@@ -10,7 +7,7 @@ const BACKOFF_S_MAX = 60;
 const LIVE_AHEAD_S = 300;
 const PAST_AHEAD_S = 30;
 
-/** Waits; `signal` ends it with an error, a "wake" at `target` without. */
+/** `signal` ends it with an error, a "wake" at `target` without. */
 function pause(seconds, signal, target) {
   return new Promise((resolve, reject) => {
     const over = new AbortController();
@@ -26,11 +23,7 @@ export class Feed extends EventTarget {
   n = null;
   stamp = null;
 
-  /**
-   * `sink` takes `header(bytes)`, `chunk(part)`, `opened(stamp)`, `end()` and says `aheadS()`, `marginS()`.
-   * `limits()`: {open, endN}: whether the show can be heard, and one past its last chunk (0: not known).
-   * Event "state", `detail`: {state: "connecting" | "flowing" | "waiting", reason, retryAtMs}.
-   */
+  /** `limits()`: {open, endN}. Event "state", `detail`: {state: "connecting" | "flowing" | "waiting", reason, retryAtMs}. */
   constructor(mount, sink, limits) {
     super();
     Object.assign(this, { mount, sink, limits });
@@ -48,7 +41,6 @@ export class Feed extends EventTarget {
     this.#stop.abort();
   }
 
-  /** Whatever it waits for: now. */
   wake() {
     this.dispatchEvent(new Event("wake"));
   }
@@ -62,7 +54,7 @@ export class Feed extends EventTarget {
     }
   }
 
-  /** One connection, or one request for the past. -> what ended it, or null. */
+  /** One connection, or one request for the past. -> what broke it, or null. */
   async #step(signal) {
     try {
       await this.#room(signal);
@@ -92,7 +84,7 @@ export class Feed extends EventTarget {
     return this.n !== null && this.stamp !== null && this.stamp.now() - this.n * this.stamp.chunkS > RING_S;
   }
 
-  /** Waits until the doors are open, and until the playhead has used up most of what is here. */
+  /** Waits for the doors, and for the playhead to use up most of what is here. */
   async #room(signal) {
     while (!this.limits().open) await pause(BACKOFF_S_MAX, signal, this);
     if (this.sink.aheadS() < (this.#isPast() ? PAST_AHEAD_S : LIVE_AHEAD_S)) return;

@@ -1,5 +1,12 @@
 /** What this page knows of its own playing, for people who ask. */
 
+const HTML = `<details class="late figures">
+  <summary>Figures of this connection</summary>
+  <dl></dl>
+  <p hidden><label><input type="checkbox"> Less delay on this device (turns AirPlay off, from the next visit)</label></p>
+  <p><a href="#">Listen in another player (MP3)</a></p>
+</details>`;
+
 const seconds = (ms) => (ms === null ? "not known" : `${(ms / 1000).toFixed(2)} s`);
 
 function rows(stats) {
@@ -15,12 +22,17 @@ function rows(stats) {
 
 const cell = (kind, textContent) => Object.assign(document.createElement(kind), { textContent });
 
-/** Keeps `root` (a details element) up to date while it is open. */
-export function keep(root, stats) {
+/** Shows `figures()` once a second while it is open. `managed`: whether less delay is a choice here. */
+export function show({ append, figures, managed, kept, state }) {
+  const root = append(HTML);
+  const box = root.querySelector("input");
   const draw = () => {
-    if (root.open) root.querySelector("dl").replaceChildren(...rows(stats).flatMap(([name, value]) => [cell("dt", name), cell("dd", value)]));
+    if (root.open) root.querySelector("dl").replaceChildren(...rows(figures()).flatMap(([name, value]) => [cell("dt", name), cell("dd", value)]));
   };
+  root.querySelector("a").href = `/s/${state()[0].show}/listen.m3u`;
+  box.closest("p").hidden = !managed;
+  box.checked = Boolean(kept("managed"));
+  box.addEventListener("change", () => kept("managed", box.checked ? "1" : ""));
   root.addEventListener("toggle", draw);
   setInterval(draw, 1_000);
-  root.hidden = false;
 }

@@ -1,4 +1,4 @@
-/** The listener page: joins what the show says (`now`) with what the player does, and shows both. */
+/** Joins what the show says (`now`) with what the player does, and shows both. */
 
 import { Clock } from "../shared/time.js";
 import { Mount } from "./mount.js";
@@ -7,11 +7,11 @@ import { managed, Push, pushRendition } from "./push.js";
 import * as view from "./view.js";
 import * as words from "./words.js";
 
-const BACK_S = 15;
 const CONNECT_JITTER_MS = 10_000;
 const TURN_JITTER_MS = 5_000;
 const STUCK_MS = 10_000;
 const REBUILDS_MAX = 3;
+const NONE = { stalls: 0, skips: 0, seeks: 0, rate_changes: 0 };
 
 const config = JSON.parse(view.element("config").textContent);
 const showId = location.pathname.split("/").filter(Boolean).at(-1);
@@ -31,6 +31,7 @@ let calm = "";
 let rebuilds = 0;
 let turning = false;
 let wasLive = false;
+let late = false;
 let moved = { atMs: 0, position: null };
 let makeEngine = rendition ? makePush : await plainMaker();
 
@@ -43,11 +44,10 @@ function kept(key, value) {
 }
 
 const playing = () => engine !== null && !audio.paused;
-const firstS = () => ((now.live_n ?? 0) * (now.chunk_ms ?? 500)) / 1000;
+const startS = () => (engine?.live ? ((now.live_n ?? 0) * (now.chunk_ms ?? 500)) / 1000 : 0);
 const limits = () => ({ firstN: now.live_n ?? 0, endN: now.end_n ?? 0, open: !["announced", "cancelled"].includes(now.phase) });
 
-/** Seconds since the beginning of what can be heard. */
-const sinceStart = (seconds) => (seconds === null ? null : seconds - (engine.live ? firstS() : 0));
+const sinceStart = (seconds) => (seconds === null ? null : Math.max(0, seconds - startS()));
 
 // The player.
 
@@ -84,21 +84,28 @@ function play() {
   draw();
 }
 
-/** Before the doors open there is nothing to pause: it will not start by itself then. */
+/** Before there is sound: it is not to start by itself. */
 function pause() {
   audio.pause();
   if (engine.position() === null) drop();
   draw();
 }
 
+/** Seconds since the start of what can be heard. */
 function seek(seconds) {
-  if (engine && engine.position() !== null) engine.seek(seconds);
+  if (engine && engine.position() !== null) engine.seek(seconds + startS());
   draw();
 }
 
-const seekBy = (seconds) => seek((engine?.position() ?? 0) + seconds);
+const seekBy = (seconds) => seek(sinceStart(engine?.position() ?? 0) + seconds);
 
-/** The browser gave up on the media: a new source, a few times; then the plainest stream there is. */
+function goLive() {
+  if (engine.atLive()) return;
+  engine.goLive();
+  if (audio.paused) play();
+}
+
+/** The browser gave up on the media: anew, a few times, then plainly. */
 async function rebuild() {
   if (!engine?.live || !audio.error) return;
   drop();
@@ -118,16 +125,13 @@ function maybeTurn() {
   setTimeout(turn, wasLive ? Math.random() * TURN_JITTER_MS : 0);
 }
 
-/** Whoever had stopped in the middle finds the recording there, all others at its beginning. */
 async function turn() {
-  const { Replay, offer } = await import("./replay.js");
+  const { replay } = await import("./replay.js");
   const position = sinceStart(engine?.position() ?? null);
-  const lengthS = ((now.end_n ?? 0) * now.chunk_ms) / 1000 - firstS();
   drop();
-  offer(view.element("record"), archive, showId, now.chain);
-  engine = new Replay(audio, archive);
-  engine.load(position < lengthS - BACK_S ? position : 0);
+  engine = replay(audio, archive, now, position, view.append);
   calm = "The recording is ready.";
+  afterSound();
   draw();
 }
 
@@ -142,16 +146,11 @@ function playLabel() {
 function drawPlayer() {
   const replaying = engine?.live === false;
   const position = engine ? sinceStart(engine.position()) : null;
-  const heard = now.phase === "live" || now.phase === "ended";
   const [label, figure] = words.clockWords(now, clock.now(), position, replaying);
   view.text("clock-label", label);
   view.text("clock", figure);
   view.playButton(playing(), playLabel());
   view.attribute("horn", "data-sound", playing() && audio.readyState > 2 ? "on" : "off");
-  view.timeline(heard && position !== null ? Math.max(0, position) : null, engine && sinceStart(engine.nowS()), !replaying);
-  view.show("live", heard && !replaying && position !== null);
-  view.attribute("live", "aria-disabled", String(engine?.atLive() ?? false));
-  view.text("live", engine?.atLive() ? "Live" : "Go live");
   view.text("behind", words.behindText(engine?.behindS() ?? null));
 }
 
@@ -179,7 +178,7 @@ function receiveNow({ detail }) {
   draw();
 }
 
-/** All who wait would come in the same second: spread them, but for the start itself. */
+/** When doors open, all would come in the same second. */
 function phaseChanged() {
   const doors = now.starts_at_ms - clock.now() > 60_000;
   setTimeout(() => engine?.feed?.wake(), Math.random() * (doors ? CONNECT_JITTER_MS : 500));
@@ -191,49 +190,34 @@ function receiveTrouble({ detail: { failures, missing } }) {
   draw();
 }
 
-/** What can wait until there is sound: the lock screen and the figures. */
 async function afterSound() {
-  const [session, figures] = await Promise.all([import("./session.js"), import("./figures.js")]);
-  figures.keep(view.element("figures"), window.stentor);
-  session.connect({ play, pause, seekBy, seek });
-  setInterval(() => session.describe(now, engine), 1_000);
+  if (late) return;
+  late = true;
+  const page = { play, pause, seek, seekBy, goLive, sinceStart, kept, figures, managed, append: view.append };
+  (await import("./late.js")).begin({ ...page, state: () => [now, engine] });
 }
 
 function connectControls() {
   const on = (id, event, act) => view.element(id).addEventListener(event, act);
-  const bar = view.element("seek");
   on("play", "click", () => (playing() ? pause() : play()));
-  on("back", "click", () => seekBy(-BACK_S));
-  on("live", "click", () => engine.atLive() || (engine.goLive(), audio.paused && play()));
   on("mute", "click", () => view.attribute("mute", "aria-pressed", String((audio.muted = !audio.muted))));
   on("volume", "input", ({ target }) => (kept("volume", target.value), (audio.volume = target.value / 100)));
-  on("seek", "input", () => (bar.dataset.held = "1"));
-  on("seek", "change", () => (delete bar.dataset.held, seek(Number(bar.value) + (engine.live ? firstS() : 0))));
-  on("managed", "change", ({ target }) => kept("managed", target.checked ? "1" : ""));
   for (const event of ["play", "pause", "playing", "ended", "waiting"]) on("audio", event, draw);
   on("audio", "error", rebuild);
-  audio.addEventListener("playing", afterSound, { once: true });
+  on("audio", "playing", afterSound);
 }
 
 /** For people who ask, and for tests. */
-window.stentor = Object.freeze({
-  get behind_ms() {
-    const behindS = engine?.behindS() ?? null;
-    return behindS === null ? null : Math.round(behindS * 1000);
-  },
-  get position_s() { return engine?.position() ?? null; },
-  get phase() { return now?.phase ?? ""; },
-  get n() { return engine?.n ?? 0; },
-  get bytes() { return engine?.mount?.bytes ?? 0; },
-  get stalls() { return engine?.counters.stalls ?? 0; },
-  get skips() { return engine?.counters.skips ?? 0; },
-  get seeks() { return engine?.counters.seeks ?? 0; },
-  get rate_changes() { return engine?.counters.rate_changes ?? 0; },
-});
+function figures() {
+  const behindS = engine?.behindS() ?? null;
+  const { n = 0, mount, counters } = engine ?? {};
+  const behind_ms = behindS === null ? null : Math.round(behindS * 1000);
+  return { phase: now?.phase ?? "", behind_ms, position_s: engine?.position() ?? null, n, bytes: mount?.bytes ?? 0, ...NONE, ...counters };
+}
+
+Object.defineProperty(window, "stentor", { get: figures });
 
 audio.volume = (view.element("volume").value = kept("volume") ?? 100) / 100;
-view.show("managed-row", managed);
-view.element("managed").checked = Boolean(kept("managed"));
 connectControls();
 news.addEventListener("now", receiveNow);
 news.addEventListener("trouble", receiveTrouble);

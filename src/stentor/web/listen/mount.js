@@ -1,13 +1,12 @@
-/** Where audio comes from: the door's ticket, the edge's stream, the archive's past. No request needs a CORS preflight. */
+/** Where audio comes from: ticket, stream, past. No request needs a CORS preflight. */
 
-import { BoxSplitter } from "./boxes.js";
 import { monotonicMs } from "../shared/time.js";
 
 const REACH_MS = 2_000; // then the edge is tried by way of the page's own origin
 const ANSWER_MS = 8_000;
 const SILENCE_MS_MIN = 4_000; // an edge sends every chunk, if only hold
+const BOX_BYTES_MAX = 1 << 20;
 
-/** A no with its reason: `code` of the problem+json. */
 class Refused extends Error {
   constructor(response, problem) {
     super(problem.title ?? `HTTP ${response.status}`);
@@ -36,7 +35,6 @@ async function within(outer, ms, work) {
   }
 }
 
-/** A reader knows no signals: it is cancelled by hand. */
 async function readOnce(reader, signal) {
   signal.addEventListener("abort", () => reader.cancel().catch(() => {}));
   const result = await reader.read();
@@ -44,11 +42,59 @@ async function readOnce(reader, signal) {
   return result;
 }
 
-/** What the edge tells of its stream. `now()`: seconds of show time at the server. */
+/** `now()`: seconds of show time at the server. */
 function stampOf(headers) {
   const ms = (name) => Number(headers.get(`Stentor-${name}`));
   const offsetMs = ms("Now-Ms") - ms("T0-Ms") - monotonicMs();
   return { chunkS: ms("Chunk-Ms") / 1000, n: ms("N"), head: ms("Head"), now: () => (monotonicMs() + offsetMs) / 1000 };
+}
+
+const text = (bytes) => String.fromCharCode(...bytes);
+const u32 = (bytes, at) => new DataView(bytes.buffer, bytes.byteOffset).getUint32(at);
+
+function join(a, b) {
+  const whole = new Uint8Array(a.length + b.length);
+  whole.set(a);
+  whole.set(b, a.length);
+  return whole;
+}
+
+/** MIME type with the codec that a header announces. */
+export const typeOf = (header) => `audio/mp4; codecs="${text(header).includes("Opus") ? "opus" : "mp4a.40.2"}"`;
+
+/** Cuts bytes into headers (`ftyp` + `moov`) and chunks (`moof` + `mdat`). */
+class BoxSplitter {
+  #rest = new Uint8Array(0);
+  #part = new Uint8Array(0);
+  #n = 0;
+
+  /** -> what became whole: [{header, n, bytes}]. `n` stands in the `mfhd`. */
+  push(bytes) {
+    this.#rest = this.#rest.length ? join(this.#rest, bytes) : bytes;
+    const parts = [];
+    for (let size = this.#size(); size && this.#rest.length >= size; size = this.#size()) {
+      const box = this.#rest.subarray(0, size);
+      this.#rest = this.#rest.subarray(size);
+      this.#take(box, parts);
+    }
+    return parts;
+  }
+
+  #size() {
+    if (this.#rest.length < 8) return 0;
+    const size = u32(this.#rest, 0);
+    if (size < 8 || size > BOX_BYTES_MAX) throw new Error(`not MP4: a box of ${size} bytes`);
+    return size;
+  }
+
+  #take(box, parts) {
+    const type = text(box.subarray(4, 8));
+    if (type === "moof") this.#n = u32(box, 20);
+    this.#part = join(this.#part, box);
+    if (type !== "moov" && type !== "mdat") return;
+    parts.push({ header: type === "moov", n: this.#n, bytes: this.#part });
+    this.#part = new Uint8Array(0);
+  }
 }
 
 export class Mount {
@@ -60,7 +106,7 @@ export class Mount {
     Object.assign(this, { show, rendition, edges: [...new Set(edges)], archive });
   }
 
-  /** -> {stamp, parts, close}: `parts` iterates over what the edge sends. */
+  /** -> {stamp, parts, close} of an endless stream. */
   async open(query, signal) {
     this.#ticket ||= await this.#join(signal);
     const response = await this.#reach(`/live/${this.#ticket}/${this.rendition}?${query}`, signal);
@@ -70,7 +116,7 @@ export class Mount {
     return { stamp, parts: this.#parts(reader, stamp.chunkS, signal), close: () => reader.cancel() };
   }
 
-  /** `what`: "header" or "a-b" -> parts, of the chunks a..b those that are there. */
+  /** `what`: "header", or chunks "a-b" -> parts, those that are there. */
   past(what, outer) {
     return within(outer, ANSWER_MS, async (signal) => {
       const url = `${this.archive}/archive/${this.show}/${this.rendition}/${what}`;
@@ -91,7 +137,7 @@ export class Mount {
     });
   }
 
-  /** Tries each origin; the one where an edge answered goes first from then on. */
+  /** Where an edge answered goes first from then on. */
   async #reach(path, outer) {
     let failure = null;
     for (const origin of [...this.edges]) {

@@ -1,4 +1,4 @@
-/** Asks for the show's `now` object as often as it says itself, give or take this page's own jitter. */
+/** Asks for the show's `now` object as often as it says itself. */
 
 const ANSWER_MS = 8_000;
 const POLL_MS = 5_000;

@@ -1,13 +1,8 @@
-/**
- * Judges how far the playhead stays from the end of the buffer. The distance is taken just before a chunk is appended,
- * where it is smallest. Clocks drift (200 ppm: 0.7 s an hour), so once in many minutes the playhead is moved by a few
- * hundredths of a second. The rate stays 1, since changing it loses an unforeseeable bit of time, but for one purpose: to
- * catch up after an outage without losing words.
- */
+/** Judges how far the playhead stays from the end of the buffer, and what to do about it: docs/LISTENER.md. */
 
 const WINDOW_S = 2;
 const WINDOW_CHUNKS = 5;
-const FAR_WINDOWS = 5; // ten seconds in which nothing needed the distance
+const FAR_WINDOWS = 5;
 const NEAR_WINDOWS = 2;
 const BAND_S = 0.06;
 const MOVE_S_MAX = 0.3;
@@ -26,13 +21,13 @@ export class Pace {
   #relaxedAt = -Infinity;
   #catching = false;
 
-  /** `marginS`: the distance wanted when a chunk of `chunkS` arrives; hold that stands in for a chunk is 0.15 s late. */
+  /** `marginS`: the distance wanted when a chunk of `chunkS` arrives. */
   constructor(chunkS) {
     this.chunkS = chunkS;
     this.baseS = this.marginS = 0.07 + 0.2 * chunkS;
   }
 
-  /** After a start or a move: what was seen before says nothing. */
+  /** After a start or a move. */
   restart(nowS) {
     [this.#far, this.#near, this.#catching] = [0, 0, false];
     this.#open(nowS);
@@ -42,7 +37,7 @@ export class Pace {
     [this.#least, this.#count, this.#since] = [Infinity, 0, nowS];
   }
 
-  /** The buffer ran dry. A second time within two minutes: this connection needs more margin. */
+  /** The buffer ran dry; a second time soon means that this connection needs more margin. */
   receiveStall(nowS) {
     if (nowS - this.#stalledAt < CALM_S) this.marginS = Math.min(MARGIN_S_MAX, this.marginS * 1.5 + 0.05);
     this.#stalledAt = nowS;
@@ -79,7 +74,7 @@ export class Pace {
     return { rate: CATCH_UP_RATE };
   }
 
-  /** Long without a stall: the margin shrinks again, and the far side of the band takes up the slack. */
+  /** Long without a stall: back to less margin. */
   #relax(nowS) {
     if (nowS - Math.max(this.#stalledAt, this.#relaxedAt) < CALM_S) return;
     this.marginS = Math.max(this.baseS, this.marginS * 0.8);

@@ -1,17 +1,19 @@
-/** Plays the show through Media Source Extensions. Media time is show time, so how far behind live we are needs no guess. */
+/** Plays the show by Media Source Extensions. Media time is show time: docs/LISTENER.md. */
 
-import { typeOf } from "./boxes.js";
 import { MediaBuffer } from "./buffer.js";
 import { Feed } from "./feed.js";
+import { typeOf } from "./mount.js";
 import { Pace } from "./pace.js";
 import { monotonicMs } from "../shared/time.js";
 
 const EDGE_S = 0.03; // nearer than this to the end of a stretch is at its end
+const LATE_S = 0.05; // a start so much later than it should be is put right at once
+const SEEK_S = 0.03; // what a seek takes
 const SOON_S = 3; // a feed so near to live need not be opened anew
 const Source = globalThis.MediaSource ?? globalThis.ManagedMediaSource;
 const nowS = () => monotonicMs() / 1000;
 
-/** Only with a managed source does this browser push; it turns AirPlay off, so it has to be asked for. */
+/** Push works here only with a managed source, which turns AirPlay off. */
 export const managed = !globalThis.MediaSource && Boolean(Source);
 
 /** The rendition this browser takes by push, or undefined. */
@@ -26,6 +28,7 @@ export class Push {
   n = 0;
   #following = true;
   #placed = false;
+  #starting = false;
   #buffer = null;
   #header = "";
   #over = new AbortController();
@@ -36,12 +39,13 @@ export class Push {
     Object.assign(this, { audio, mount, limits, feed: new Feed(mount, this, limits) });
   }
 
-  /** In the listener's gesture, so that it may sound; rejects where the browser still does not let it. */
+  /** In the listener's gesture, so that it may sound. */
   start() {
     const [source, options] = [new Source(), { signal: this.#over.signal }];
     const { audio, feed } = this;
     this.source = source;
     audio.addEventListener("waiting", () => this.#dry(), options);
+    audio.addEventListener("playing", () => this.#started(), options);
     audio.addEventListener("timeupdate", () => this.#jump(), options);
     audio.addEventListener("pause", () => this.#unfollow(), options);
     source.addEventListener("sourceopen", () => feed.start(feed.n), options);
@@ -58,12 +62,11 @@ export class Push {
     URL.revokeObjectURL(this.audio.src);
   }
 
-  /** Seconds of show time under the playhead; null before there is one. */
+  /** Seconds of show time; null before there is a playhead. */
   position() {
     return this.#placed ? this.audio.currentTime : null;
   }
 
-  /** Seconds of show time being spoken now; null before an edge told. */
   nowS() {
     return this.feed.stamp?.now() ?? null;
   }
@@ -91,7 +94,7 @@ export class Push {
     this.#unfollow();
     this.#following = true;
     const end = this.#buffer?.ranges().at(-1)?.[1] ?? 0;
-    if (this.nowS() - end < SOON_S && Math.abs(this.#numberAt(end) - this.feed.n) <= 1) return this.#moveTo(this.#liveS());
+    if (this.nowS() - end < SOON_S && Math.abs(this.#numberAt(end) - this.feed.n) <= 1) return this.#moveTo(this.#liveS() + SEEK_S);
     this.#placed = false;
     this.feed.start(null);
   }
@@ -102,7 +105,7 @@ export class Push {
     this.#setRate(1);
   }
 
-  /** A chunk and the margin behind the voice: the next chunk then comes just in time. */
+  /** A chunk and the margin behind the voice. */
   #liveS() {
     return this.nowS() - this.#pace.chunkS - this.#pace.marginS;
   }
@@ -161,14 +164,20 @@ export class Push {
     return this.#buffer?.end();
   }
 
-  /** The exact start, as soon as the newest chunk of the burst is here; by the buffer alone if the clocks make no sense. */
+  /** The exact start; by the buffer alone if the clocks make no sense. */
   #place(n) {
     if (n < this.feed.stamp.head) return;
     const [start, end] = this.#buffer.ranges().at(-1);
     const wanted = this.#liveS();
     this.audio.currentTime = Math.max(start, wanted < end ? wanted : end - this.#pace.chunkS - this.#pace.marginS);
-    this.#placed = true;
+    this.#placed = this.#starting = true;
     this.#pace.restart(nowS());
+  }
+
+  /** Getting ready took time. */
+  #started() {
+    if (this.#starting && this.#following && this.#liveS() - this.audio.currentTime > LATE_S) this.#moveTo(this.#liveS() + SEEK_S);
+    this.#starting = false;
   }
 
   #obey({ live, rate, move }) {
@@ -184,7 +193,7 @@ export class Push {
     this.#pace.receiveStall(nowS());
   }
 
-  /** Chunks that were never sent leave a hole: over it, to where the media goes on. */
+  /** Over the hole that chunks leave that were never sent. */
   #jump() {
     if (!this.#placed || this.audio.seeking || this.aheadS() > EDGE_S) return;
     const next = this.#buffer.ranges().find(([start]) => start > this.audio.currentTime);

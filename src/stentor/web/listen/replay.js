@@ -1,14 +1,18 @@
-/** The sealed recording in the same player, and its downloads. Time 0 is the first second of the show. */
+/** The sealed recording in the same player, and its downloads. Time 0 is the first second of the show.
+ *
+ * `append(html)`, here and elsewhere, puts markup on the page and returns it.
+ */
 
+const AT_END_S = 15;
 const FILES = [
   ["Opus, 48 kbit/s", "replay.opus", "opus"],
   ["AAC, 64 kbit/s (.m4a)", "replay.m4a", "aac"],
   ["MP3, 64 kbit/s", "replay.mp3", "mp3"],
 ];
 
-export class Replay {
+class Replay {
   live = false;
-  counters = { stalls: 0, skips: 0, seeks: 0, rate_changes: 0 };
+  counters = { seeks: 0 };
 
   /** `base`: address of the show's folder in the archive. */
   constructor(audio, base) {
@@ -47,9 +51,22 @@ function anchor(href, name, className, textContent) {
   return Object.assign(document.createElement("a"), { href, download: name, className, textContent });
 }
 
-/** Fills the section `root` once: a button and a proof for each file. */
-export function offer(root, base, show, chain) {
-  if (!root.hidden) return;
+const HTML = `<section class="late record" aria-labelledby="record-title">
+  <h2 id="record-title">The recording</h2>
+  <p>This is the show as it was aired: nothing was cut, and nothing was rendered again.</p>
+  <ul class="files"></ul>
+  <details>
+    <summary>How to check it</summary>
+    <p>Every chunk that was aired stands in a chain of SHA-256 sums. Its head was published while the show ran, and its
+    end is signed. Download a recording and its proof, then run:</p>
+    <pre tabindex="0"></pre>
+    <p class="chain"></p>
+  </details>
+</section>`;
+
+/** A button and a proof for each file. */
+function offer(append, base, { show, chain, chain_n: n }) {
+  const root = append(HTML);
   for (const [label, file, rendition] of FILES) {
     const item = document.createElement("li");
     item.append(anchor(`${base}/${file}`, `${show}-${file}`, "button", label));
@@ -57,6 +74,14 @@ export function offer(root, base, show, chain) {
     root.querySelector("ul").append(item);
   }
   root.querySelector("pre").textContent = `stentor verify ${show}-replay.opus --proof ${show}-opus.json`;
-  root.querySelector(".chain").textContent = chain ? `The last head that was published: ${chain}` : "";
-  root.hidden = false;
+  if (chain) root.querySelector(".chain").textContent = `The last head that was published: ${n}:${chain}`;
+}
+
+/** Turns the player to the recording. Whoever had stopped in the middle, `positionS` into the show, finds it there. */
+export function replay(audio, base, now, positionS, append) {
+  const lengthS = ((now.end_n - now.live_n) * now.chunk_ms) / 1000;
+  const player = new Replay(audio, base);
+  player.load(positionS < lengthS - AT_END_S ? positionS : 0);
+  offer(append, base, now);
+  return player;
 }

@@ -1,7 +1,5 @@
 /** The page's elements. Nothing is written that is there already. */
 
-import { clockText, spokenTime } from "../shared/time.js";
-
 const ICONS = ["M8 5l12 7-12 7z", "M7 5h4v14H7zM13 5h4v14h-4z"];
 
 export const element = (id) => document.getElementById(id);
@@ -26,6 +24,14 @@ export function line(id, value, inside = id) {
   text(inside, value || "");
 }
 
+/** Markup of our own that is only needed late, with its style; -> its first element. */
+export function append(html) {
+  const root = element("late");
+  if (!root.childElementCount) document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: new URL("late.css", import.meta.url) }));
+  root.insertAdjacentHTML("beforeend", html);
+  return root.lastElementChild;
+}
+
 export function lamp([state, word]) {
   attribute("lamp", "data-lamp", state);
   text("lamp", word);
@@ -39,18 +45,4 @@ export function playButton(playing, label) {
 export function status(trouble, calm) {
   attribute("status", "data-kind", trouble ? "trouble" : "");
   text("status", trouble || calm);
-}
-
-/** Seconds since the first one that can be heard; `null` hides the line. */
-export function timeline(position, length, live) {
-  const visible = position !== null && length !== null;
-  show("line", visible);
-  show("back", visible);
-  if (!visible) return;
-  const seek = element("seek");
-  seek.max = String(Math.max(1, Math.floor(length)));
-  if (!seek.dataset.held) seek.value = String(Math.round(position));
-  const said = live ? `, ${spokenTime(length - position)} behind live` : ` of ${spokenTime(length)}`;
-  attribute("seek", "aria-valuetext", spokenTime(Number(seek.value)) + said);
-  text("seek-end", live ? "Live" : clockText(length));
 }
