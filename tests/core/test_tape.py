@@ -149,3 +149,63 @@ def test_a_growing_tape_is_followed() -> None:
     assert reader.next_n == 7
     assert reader.receive_more(data)
     assert reader.end is not None and reader.findings == []
+
+
+def records_of(data: bytes) -> list[bytes]:
+    return [data[r.offset : r.end] for r in tape.scan(data) if isinstance(r, tape.Record)]
+
+
+def test_a_copy_of_an_unconfirmed_record_must_be_the_same() -> None:
+    records = records_of(write(6))
+    writer = TapeWriter.resume(read(b"".join(records[:4])))
+    writer.segment = 1
+    other = writer.add_chunk({r.id: b"other" for r in RENDITIONS})
+    opening = TapeWriter.resume(read(b"".join(records[:4]))).open_segment()
+    reader = read(b"".join(records[:5]), opening + other)
+    assert reader.fault is not None and "not the record that the segment before has" in reader.fault.reason
+
+
+def test_copies_cut_short_lose_nothing() -> None:
+    records = records_of(write(6))
+    again = TapeWriter.resume(read(b"".join(records[:6]))).open_segment(tape.read(records[2]).chain)
+    reader = read(b"".join(records[:6]), again + records[3])
+    assert reader.sound and reader.next_n == 10
+
+
+def test_remains_of_a_failed_write_are_made_good_by_the_next_segment() -> None:
+    records = records_of(write(6))
+    rotten = b"".join(records[:4]) + bytes(3000) + b"".join(records[5:7])
+    assert not read(rotten).sound, "alone, whole records after the gap show that something is missing"
+    opening = TapeWriter.resume(read(b"".join(records[:4]))).open_segment()
+    reader = read(rotten, opening + b"".join(records[4:]))
+    assert reader.sound and reader.end is not None
+    assert [remains.segment for remains in reader.remains] == [0]
+
+
+def test_zeros_where_the_last_records_were_are_a_torn_end() -> None:
+    """After a power failure a file may be as long as it was, without its last bytes."""
+    records = records_of(write(6))
+    reader = read(b"".join(records[:4]) + bytes(5000))
+    assert reader.sound and reader.tail is not None and reader.tail.torn
+    assert reader.next_n == 8
+
+
+def test_damage_before_whole_records_is_no_torn_end() -> None:
+    data = bytearray(write(6))
+    third = [r for r in tape.scan(bytes(data)) if isinstance(r, tape.Record)][3]
+    data[third.offset + 24 : third.offset + 28] = (2**20).to_bytes(4, "big")  # its length: beyond the end of the file
+    fault = read(bytes(data)).fault
+    assert fault is not None and fault.offset == third.offset and "whole records follow" in fault.reason
+
+
+def test_the_chain_after_each_chunk_and_the_checkpoints_are_kept() -> None:
+    writer = TapeWriter.begin(meta(first_n=100), HOLDS)
+    data, heads = writer.open_segment(), {}
+    for n in range(100, 125):
+        data += writer.add_chunk(chunk_of(n))
+        heads[n] = writer.chain
+    data += writer.add_event("hold", 1, last=300) + writer.add_hold(300)
+    reader = read(data)
+    assert all((n, chain) in reader.chains for n, chain in heads.items())
+    assert [checkpoint.n for checkpoint in reader.checkpoints] == [120, 300]
+    assert [checkpoint.chain for checkpoint in reader.checkpoints] == [heads[120], writer.chain]

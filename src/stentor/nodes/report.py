@@ -1,0 +1,95 @@
+"""What `stentor verify` found, in words."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+
+from stentor.core.proving import Head, Proven
+from stentor.core.tape import Finding, TapeReader
+from stentor.formats.proof import Proof
+from stentor.formats.tapemeta import EventMeta, SegmentMeta
+
+EVENTS_SHOWN_MAX = 20
+
+
+@dataclass
+class Report:
+    """`facts` are lines of (name, text) for people; `problems` say segment, byte and reason."""
+
+    ok: bool = True
+    unfinished: bool = False
+    facts: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def refuse(self, reason: str) -> None:
+        self.problems.append(reason)
+        self.ok = False
+
+    def print(self, *, json: bool) -> None:
+        if json:
+            print(jsonlib.dumps(asdict(self), indent=1))
+            return
+        for name, text in self.facts.items():
+            print(f"{name:10}{text}")
+        for problem in self.problems:
+            print(f"PROBLEM   {problem}")
+        print("NOT OK" if not self.ok else "OK so far, but unfinished" if self.unfinished else "OK")
+
+    def tell_tape(self, reader: TapeReader) -> None:
+        if reader.meta is not None:
+            self._tell_show(reader.meta, reader)
+        if reader.remains:
+            self.facts["remains"] = "; ".join(map(_where, reader.remains)) + " (of failed writes, made good later)"
+        if reader.fault is not None:
+            self.refuse(_where(reader.fault))
+        elif reader.end is not None:
+            self.facts["end"] = f"{_time(reader.end.ended_wall_ns)}, signed by the key: good"
+        else:
+            self.unfinished = True
+            tail = reader.tail and Finding(reader.segments - 1, reader.tail.offset, reader.tail.reason)
+            self.facts["end"] = f"none; torn at {_where(tail)}" if tail else "none"
+
+    def _tell_show(self, meta: SegmentMeta, reader: TapeReader) -> None:
+        last, chunk_s, began = reader.next_n - 1, meta.grid.chunk_s, _time(meta.grid.wall_ns(meta.first_n))
+        count, held = reader.next_n - meta.first_n, reader.hold_chunks
+        self.facts |= {
+            "show": f"{meta.show}: {meta.title}",
+            "recorded": f"{began}, chunks {meta.first_n}..{last} of {chunk_s:g} s: {count * chunk_s:g} s",
+            "hold": f"{held} of {count} chunks ({100 * held / max(1, count):.1f} %)",
+            "chain": f"{reader.chain.hex()} after chunk {last}",
+            "key": meta.key,
+        }
+        if reader.events:
+            self.facts["events"] = ", ".join(_event(*event) for event in reader.events[:EVENTS_SHOWN_MAX])
+
+    def tell_head(self, head: Head, *, found: bool) -> None:
+        text = f"{head.n}:{head.chain.hex()}"
+        if found:
+            self.facts["head"] = f"{text} is on the chain"
+        else:
+            self.refuse(f"head {text} is not on the chain")
+
+    def tell_file(self, proof: Proof, proven: Proven, frames: int) -> None:
+        meta, first, last = proof.tape, proven.end.first_n, proven.end.last_n
+        seconds = (last + 1 - first) * meta.grid.chunk_s
+        self.facts |= {
+            "show": f"{meta.show}: {meta.title}",
+            "recorded": f"{_time(meta.grid.wall_ns(first))}, chunks {first}..{last}: {seconds:g} s",
+            "audio": f"{proof.rendition}, {frames} frames: all as signed",
+            "key": meta.key,
+            "end": f"{_time(proven.end.ended_wall_ns)}, signed by the key: good",
+        }
+
+
+def _time(unix_ns: int) -> str:
+    return datetime.fromtimestamp(unix_ns / 1e9, UTC).isoformat(timespec="seconds")
+
+
+def _event(n: int, last: int, meta: EventMeta) -> str:
+    return f"{meta.what} {n}..{last}" if last else f"{meta.what} at {n}"
+
+
+def _where(finding: Finding) -> str:
+    return f"segment {finding.segment}, byte {finding.offset}: {finding.reason}"
