@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
@@ -122,6 +123,41 @@ def test_a_chunked_body_is_counted_as_it_comes() -> None:
             yield b"x" * 1024
 
     assert asyncio.run(_ask("POST", "/echo", content=pieces())).status_code == 413
+
+
+class _Order(msgspec.Struct, forbid_unknown_fields=True):
+    text: str
+
+
+async def _order(request: Request) -> Response:
+    return http.json_response(await http.read_json(request, _Order), 201)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b'{"text": "x"}', 201, None),
+        (b'{"text": 5}', 422, "input-invalid"),
+        (b'{"txet": "x"}', 422, "input-invalid"),
+        (b"[[", 422, "input-invalid"),
+        (b"", 400, "json-malformed"),
+        (b'{"text": "\xff"}', 400, "json-malformed"),
+        (b'{"text": "\\ud800"}', 400, "json-malformed"),
+    ],
+)
+def test_json_in_and_out(body: bytes, status: int, code: str | None) -> None:
+    app = http.application([Route("/order", _order, methods=["POST"])])
+    answer = asyncio.run(_ask("POST", "/order", app=app, content=body))
+    assert (answer.status_code, answer.json().get("code")) == (status, code), answer.text
+
+
+def test_errors_of_the_callers_own_can_be_answered() -> None:
+    async def on_error(_: Request, error: Exception) -> Response:
+        return http.problem_response(503, "disk-full", str(error))
+
+    app = http.application([Route("/broken", _broken)], errors={RuntimeError: on_error})
+    answer = asyncio.run(_ask("GET", "/broken", app=app))
+    assert (answer.status_code, answer.json()["code"]) == (503, "disk-full")
 
 
 def test_assets_are_revalidated(tmp_path: Path) -> None:

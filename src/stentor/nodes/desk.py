@@ -33,8 +33,8 @@ def main(settings: Settings) -> int:
     """Run until SIGTERM; -> exit code. Addresses are taken first: who does not get them must not open the records."""
     try:
         with (
-            listen_unix(settings.desk_socket) as admin,
             listen_tcp(settings.bind, settings.desk_port, "desk_port") as public,
+            listen_unix(settings.desk_socket) as admin,
         ):
             return _run(settings, public, admin)
     except PortInUse as error:
@@ -65,4 +65,4 @@ async def _serve(settings: Settings, keeper: Keeper, public: socket.socket, admi
         Server(admin_app(keeper, orders), admin),
     ]
     log.info("serving", bind=settings.bind, port=settings.desk_port, shows=len(keeper.shows.entries()))
-    await serve_until_signal(servers, lambda: feed.run(keeper.look))
+    await serve_until_signal(servers, lambda: feed.run(keeper.look), keeper.record_ends)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +17,7 @@ from starlette.types import ASGIApp
 
 from stentor.core.desk import Reason, Refusal, refuse_link
 from stentor.core.overview import crew_state, speaker_state
+from stentor.core.pace import Pace
 from stentor.core.shows import Entry
 from stentor.formats.crew import Answer, MuteOrder, NewSeat, NoticeOrder, Order, RenewOrder, SeatOrder, WishOrder
 from stentor.formats.invite import token_hash
@@ -30,7 +33,7 @@ SEAT_TURNS = 2
 TOKEN_ID_CHARS = 12  # of a hash's 64: enough to tell links apart in the records
 WEB = Path(__file__).parents[1] / "web"
 
-_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}|[0-9A-Fa-f:.]{2,45}")
+_HOST = re.compile(r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:\d{1,5})?")
 
 OrderT = TypeVar("OrderT", bound=Order)
 CarryOut = Callable[[Call, OrderT], Awaitable[Answer]]
@@ -44,6 +47,7 @@ class CrewApi:
         self._orders = orders
         self._feed = feed
         self._studio_port = studio_port
+        self._pace = Pace()
 
     def routes(self) -> list[BaseRoute]:
         orders = self._orders
@@ -74,13 +78,13 @@ class CrewApi:
         return self._stream(request, self._seat_line, SEAT_TURNS)
 
     async def mute(self, request: Request) -> Response:
-        entry, seat = self._holder(request)
+        entry, seat = self._giver(request)
         order = await read_json(request, MuteOrder)
         return json_response(await self._orders.mute(_call(request, entry, seat, seat.id), order))
 
     def _order(self, path: str, kind: type[OrderT], carry_out: CarryOut[OrderT]) -> Route:
         async def endpoint(request: Request) -> Response:
-            entry, seat = self._holder(request, crew=True)
+            entry, seat = self._giver(request, crew=True)
             order = await read_json(request, kind)
             call = _call(request, entry, seat, request.path_params.get("seat", ""))
             return json_response(await carry_out(call, order))
@@ -101,6 +105,15 @@ class CrewApi:
         if refusal is not None:
             raise problem(refusal)
         return found
+
+    def _giver(self, request: Request, *, crew: bool = False) -> tuple[Entry, Seat]:
+        """As `_holder`, for orders, which a link may not give without end."""
+        entry, seat = self._holder(request, crew=crew)
+        wait_s = self._pace.take(seat.token_hash, time.monotonic())
+        if wait_s:
+            headers = {"Retry-After": str(math.ceil(wait_s))}
+            raise Problem(429, "too-fast", "Too many orders.", "This link may give more in a moment.", headers)
+        return entry, seat
 
     def _stream(
         self, request: Request, line: Callable[[Entry, Seat], bytes], turns: int, *, crew: bool = False
@@ -131,28 +144,26 @@ class CrewApi:
 class CrewPages:
     """The crew's and the speakers' page and their files, with a policy that lets them reach the studio."""
 
-    def __init__(self, studio_port: int) -> None:
+    def __init__(self, studio_port: int, web: Path = WEB) -> None:
         self._studio_port = studio_port
-        self._crew = Assets(directory=WEB / "crew")
-        self._speak = Assets(directory=WEB / "speak")
+        self._files = {name: Assets(directory=web / name) for name in ("crew", "speak", "shared")}
 
     def routes(self) -> list[BaseRoute]:
-        files = [Mount(f"/crew/assets/{name}", Assets(directory=WEB / name)) for name in ("crew", "speak", "shared")]
         return [
             Route("/crew", self.to_crew),
             Route("/crew/", self.crew),
             Route("/crew/speak", self.speak),
-            *files,
+            *(Mount(f"/crew/assets/{name}", files) for name, files in self._files.items()),
         ]
 
     async def to_crew(self, _: Request) -> Response:
         return RedirectResponse("/crew/", 308)
 
     async def crew(self, request: Request) -> Response:
-        return await self._page(self._crew, request)
+        return await self._page(self._files["crew"], request)
 
     async def speak(self, request: Request) -> Response:
-        return await self._page(self._speak, request)
+        return await self._page(self._files["speak"], request)
 
     async def _page(self, files: Assets, request: Request) -> Response:
         response = await files.get_response("index.html", request.scope)
@@ -161,8 +172,7 @@ class CrewPages:
         return response
 
     def _policy(self, host: str) -> str:
-        name = f"[{host}]" if ":" in host else host
-        studio = f" http://{name}:{self._studio_port}" if self._studio_port and host else ""
+        studio = f" http://{host}:{self._studio_port}" if self._studio_port and host else ""
         return (
             f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
             f"connect-src 'self'{studio}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -176,9 +186,9 @@ def crew_app(keeper: Keeper, orders: Orders, feed: Feed, settings: Settings) -> 
 
 
 def reached_as(request: Request) -> str:
-    """The host by which the caller reached the desk, "" if it is none that may stand in an address."""
-    host = request.url.hostname or ""
-    return host if _HOST.fullmatch(host) else ""
+    """The host by which the caller reached the desk, as it may stand in an address; "" if it may not."""
+    match = _HOST.fullmatch(request.headers.get("host", ""))
+    return match[1] if match else ""
 
 
 def _call(request: Request, entry: Entry, by: Seat, seat_id: str) -> Call:

@@ -18,6 +18,7 @@ from stentor.io.wake import BOARD, Caller
 from stentor.model.board import Desk, Edge, Levels, Show, Stage, Usher
 
 T = TypeVar("T")
+RETRY_S = 2.0
 Step = Callable[[Entry], Show | Seated | Refusal]
 log = structlog.get_logger()
 
@@ -42,6 +43,7 @@ class Keeper:
         self._caller = caller
         self._lock = asyncio.Lock()
         self._doubt = False  # whether a failed transaction may have left the records ahead of memory
+        self._ends: asyncio.Queue[Entry] = asyncio.Queue()  # as short as the shows are few: each ends once
         self.shows = self._loaded()
         self.publish()
 
@@ -75,14 +77,18 @@ class Keeper:
 
     async def look(self) -> None:
         """Take in what the studio says; let go of shows long over; put the board right if it has lost our value."""
-        async with self._lock:
-            at_ms = now_ms()
-            for entry in self.shows.receive_stage(self._read("stage", Stage), at_ms):
-                await self._store_over(entry)
-            left = self.shows.tick(at_ms)
-            held = self._read("desk", Desk)
-            if left or held is None or held.revision != self.shows.revision:
-                self.publish()
+        at_ms = now_ms()
+        for entry in self.shows.receive_stage(self._read("stage", Stage), at_ms):
+            self._ends.put_nowait(entry)
+        left = self.shows.tick(at_ms)
+        held = self._read("desk", Desk)
+        if left or held is None or held.revision != self.shows.revision:
+            self.publish()
+
+    async def record_ends(self) -> None:
+        """Until cancelled: store that shows are over. Apart from `look`, which must go on while a disk is slow."""
+        while True:
+            await self._store_over(await self._ends.get())
 
     def facts(self) -> Facts:
         edges = [self._read(key, Edge) for key in self._board.keys("edge-")]
@@ -124,10 +130,13 @@ class Keeper:
 
     async def _store_over(self, entry: Entry) -> None:
         log.info("over", show=entry.show.id, phase=entry.phase.value)
-        try:
-            await asyncio.to_thread(self.records.store_over, entry.show.id, entry.phase, entry.over_at_ms)
-        except RecordsError as error:  # found out anew after a restart, from the stage or from the wish
-            log.error("end not recorded", show=entry.show.id, error=str(error))
+        while True:
+            try:
+                await asyncio.to_thread(self.records.store_over, entry.show.id, entry.phase, entry.over_at_ms)
+                return
+            except RecordsError as error:
+                log.error("end not recorded", show=entry.show.id, error=str(error))
+                await asyncio.sleep(RETRY_S)
 
     def _read(self, key: str, kind: type[T]) -> T | None:
         try:

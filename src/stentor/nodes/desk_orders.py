@@ -77,7 +77,8 @@ class Links:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         wildcard = settings.bind in ("0.0.0.0", "::")
-        self._host = (settings.advertise.split(",")[0].strip() or socket.gethostname()) if wildcard else settings.bind
+        name = (settings.advertise.split(",")[0].strip() or socket.gethostname()) if wildcard else settings.bind
+        self._host = f"[{name}]" if ":" in name else name
 
     def crew(self, token: str, host: str = "") -> str:
         return f"{self._origin(self._settings.desk_port, host)}/crew/#{token}"
@@ -91,8 +92,7 @@ class Links:
     def _origin(self, port: int, host: str) -> str:
         if self._settings.public_url:
             return self._settings.public_url.rstrip("/")
-        name = host or self._host
-        return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+        return f"http://{host or self._host}:{port}"
 
 
 class Call(NamedTuple):
