@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stentor.formats import chunks
 from stentor.formats.crew import SeatOrder
-from stentor.model.rendition import BY_NAME
 from support.onair import OnAir, loudness, pause
 from support.running import Running
 
@@ -37,17 +35,6 @@ def record(on_air: OnAir, tmp: Path) -> dict[str, Path]:
     return raw
 
 
-def assert_heard_is_taped(on_air: OnAir, raw: dict[str, Path]) -> None:
-    """To the last chunk, every byte heard since the recording began is on the tape, and nothing else is."""
-    taped = on_air.taped()
-    for name, path in raw.items():
-        aired = taped.aired(name)
-        heard = path.read_bytes().removeprefix(chunks.header(BY_NAME[name]))
-        both = min(len(aired), len(heard))
-        assert both > 20_000
-        assert heard[-both:] == aired[-both:], name
-
-
 def test_players_hear_the_show_go_on_through_every_kill(on_air: OnAir, tmp_path: Path) -> None:
     on_air.speak(on_air.made.crew_link)
     raw = record(on_air, tmp_path)
@@ -60,7 +47,7 @@ def test_players_hear_the_show_go_on_through_every_kill(on_air: OnAir, tmp_path:
     on_air.airs(8)
     on_air.end()
     pause(2)
-    assert_heard_is_taped(on_air, raw)
+    on_air.assert_heard_is_taped(raw)
     reader = on_air.taped().reader
     assert reader.end is not None and [event.what for _, _, event in reader.events].count("resumed") == 2
     for wav in ("ffmpeg-mp3.wav", "ffmpeg-opus.wav"):
@@ -84,7 +71,7 @@ def test_with_studio_and_usher_dead_every_edge_plays_on(on_air: OnAir, tmp_path:
     on_air.airs(8)
     on_air.end()
     pause(2)
-    assert_heard_is_taped(on_air, raw)
+    on_air.assert_heard_is_taped(raw)
     assert sum(on_air.taped().was_hold("opus")) >= 6
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from stentor.clients.admin import Admin
 from stentor.core.tape import TapeReader
+from stentor.formats import chunks
 from stentor.formats.crew import NewShow, ShowMade
 from stentor.io import disk, keys
 from stentor.io.board import Board
@@ -89,6 +90,16 @@ class OnAir:
 
     def taped(self) -> Taped:
         return Taped(self.tape)
+
+    def assert_heard_is_taped(self, raw: dict[str, Path]) -> None:
+        """To the last chunk, every byte heard since the recording began is on the tape, and nothing else is."""
+        taped = self.taped()
+        for name, path in raw.items():
+            aired = taped.aired(name)
+            heard = path.read_bytes().removeprefix(chunks.header(BY_NAME[name]))
+            both = min(len(aired), len(heard))
+            assert both > 20_000
+            assert heard[-both:] == aired[-both:], name
 
 
 class Taped:
