@@ -1,4 +1,5 @@
 # Each target does its own set-up on a fresh Debian machine (scripts/setup); a second call is instant.
+# ARGS goes to the command: make demo ARGS="--for 20s --kill"; make test ARGS="-k serve"
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench soak clean
@@ -10,25 +11,30 @@ demo: .venv/.run  ## a whole show on this machine: speakers, listener, replay, p
 	$(BIN)/stentor demo $(ARGS)
 
 check: .venv/.dev  ## style, types, import contracts
-	$(BIN)/ruff format --check src tests
-	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests bench
+	$(BIN)/ruff check src tests bench
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 test: check  ## check, then every test
 	$(BIN)/pytest $(ARGS)
 
-bench: .venv/.dev  ## figures of this machine, into bench/results
-	$(BIN)/python -m bench $(ARGS)
+bench: .venv/.bench  ## figures of this machine, into bench/results
+	$(BIN)/python bench/run.py $(ARGS)
 
 soak: .venv/.dev  ## a long show while processes are killed
-	$(BIN)/python -m bench soak $(ARGS)
+	$(BIN)/python tests/soak.py $(ARGS)
 
 clean:  ## forget the set-up
 	rm -rf .venv build src/*.egg-info
 
-.venv/.run: pyproject.toml requirements/build.txt requirements/run.txt scripts/setup
+SETUP := pyproject.toml requirements/build.txt scripts/setup
+
+.venv/.run: $(SETUP) requirements/run.txt
 	bash scripts/setup run
 
-.venv/.dev: pyproject.toml requirements/build.txt requirements/dev.txt scripts/setup
+.venv/.dev: $(SETUP) requirements/dev.txt
 	bash scripts/setup dev
+
+.venv/.bench: $(SETUP) requirements/dev.txt
+	bash scripts/setup bench

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -14,7 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from stentor.clients.admin import Admin
 from stentor.clients.installation import ROLES, directories, with_free_ports
+from stentor.formats.crew import NewShow, ShowMade
 from stentor.nodes.serve import children, pid_files
 from stentor.settings import Settings, to_environ
 
@@ -95,6 +98,15 @@ class Running:
     def back(self, name: str, old: int) -> int:
         """Wait until `name` lives again after `kill`; -> its new pid."""
         return until(lambda: (pid := self.pids()[name]) != old and pid, f"{name} is back") or 0
+
+    def create_show(self, order: NewShow) -> ShowMade:
+        """Announce a show, as `stentor show create` does."""
+
+        async def create() -> ShowMade:
+            async with Admin(self.settings.desk_socket) as desk:
+                return await desk.create(order)
+
+        return asyncio.run(create())
 
     def stop(self) -> int:
         """SIGTERM to `serve`; -> its exit code."""

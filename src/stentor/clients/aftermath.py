@@ -50,9 +50,8 @@ class Archived:
             return False
 
     async def info(self) -> dict[str, Any]:
-        """First and last n, t0, chunk length. Raises `Refused`, `httpx.TransportError`."""
-        response = await links.fetch(self._client, "GET", f"{self.url}/info")
-        return dict(response.json())
+        """First and last n, t0, chunk length. Raises `links.Refused`, `httpx.RequestError`."""
+        return await links.fetch_object(self._client, "GET", f"{self.url}/info")
 
     async def differences(self, rendition: Rendition, heard: Mapping[int, bytes]) -> tuple[int, list[int]]:
         """Hold what was heard (SHA-256 of each chunk by n) against the tape.
@@ -71,10 +70,10 @@ class Archived:
 
     async def _chunks(self, rendition: Rendition, grid: Grid, first: int, last: int) -> dict[int, bytes]:
         """SHA-256 of each chunk that the archive has from `first` to `last`."""
-        response = await links.fetch(self._client, "GET", f"{self.url}/{rendition.name}/{first}-{last}")
+        data = await links.fetch(self._client, "GET", f"{self.url}/{rendition.name}/{first}-{last}")
         cutter = Heard(rendition, grid)
         cutter.receive_answer(first, last)
-        return {whole.n: sha256(whole.data).digest() for whole in cutter.receive(response.content, 0.0)}
+        return {whole.n: sha256(whole.data).digest() for whole in cutter.receive(data, 0.0)}
 
 
 async def verify(tape: Path) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from stentor.formats.crew import NewShow, ShowMade
 from stentor.model.rendition import OPUS
 from stentor.settings import Settings
 
-STARTS_IN_S = 4.0
+STARTS_IN_S = 6.0  # two speakers connect meanwhile
 LAST_CHUNKS_S_MAX = 15.0  # from the wish to end until the listener has the last chunk
 KILL_AFTER_S = 10.0  # or in the middle of a shorter show
 HEARD_MAX = 100_000  # chunks whose digest is kept: nearly fourteen hours
@@ -35,7 +35,7 @@ class Stopped(RuntimeError):
     """The demo was stopped before there was anything to tell."""
 
 
-EXPECTED = (AdminError, Refused, Stopped, TimeoutError, httpx.TransportError)  # what `Demo.run` may fail of
+EXPECTED = (AdminError, Refused, Stopped, TimeoutError, httpx.RequestError)  # what `Demo.run` may fail of
 
 
 @dataclass(slots=True)

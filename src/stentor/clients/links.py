@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -66,14 +67,14 @@ def check(response: httpx.Response, body: bytes) -> None:
 
 def _problem(body: bytes) -> str:
     try:
-        fields = httpx.Response(200, content=body).json()
+        fields = json.loads(body)
         return f"{fields['title']} ({fields['code']})"
     except (ValueError, KeyError, TypeError):
         return ""
 
 
-async def fetch(client: httpx.AsyncClient, method: str, url: str) -> httpx.Response:
-    """A whole answer of at most `BODY_BYTES_MAX`. Raises `Refused`, `httpx.TransportError`."""
+async def fetch(client: httpx.AsyncClient, method: str, url: str) -> bytes:
+    """The body of an answer, at most `BODY_BYTES_MAX`. Raises `Refused`, `httpx.RequestError`."""
     async with client.stream(method, url) as response:
         body = b""
         async for data in response.aiter_bytes():
@@ -81,30 +82,31 @@ async def fetch(client: httpx.AsyncClient, method: str, url: str) -> httpx.Respo
             if len(body) > BODY_BYTES_MAX:
                 raise Refused(f"{url} answers with more than {BODY_BYTES_MAX} bytes", final=True)
     check(response, body)
-    return httpx.Response(response.status_code, headers=response.headers, content=body, request=response.request)
+    return body
+
+
+async def fetch_object(client: httpx.AsyncClient, method: str, url: str) -> dict[str, Any]:
+    """An answer that is a JSON object. Raises as `fetch`."""
+    try:
+        fields = json.loads(await fetch(client, method, url))
+    except ValueError:
+        fields = None
+    if not isinstance(fields, dict):
+        raise Refused(f"{url} answers with something that is not a JSON object", final=True)
+    return fields
 
 
 async def now(client: httpx.AsyncClient, page: str) -> dict[str, Any]:
-    """The show's `now` object, its signature not checked. Raises `Refused`, `httpx.TransportError`."""
-    return _fields(await fetch(client, "GET", f"{page}/now"))
+    """The show's `now` object, its signature not checked. Raises as `fetch`."""
+    return await fetch_object(client, "GET", f"{page}/now")
 
 
 async def join(client: httpx.AsyncClient, page: str) -> str:
-    """Ask the door for a ticket; -> the URL of the mount without its rendition. Raises as `now`."""
-    config = _EDGE_PORT.search((await fetch(client, "GET", page)).text)
-    ticket = _fields(await fetch(client, "POST", f"{page}/join")).get("ticket", "")
+    """Ask the door for a ticket; -> the URL of the mount without its rendition. Raises as `fetch`."""
+    config = _EDGE_PORT.search((await fetch(client, "GET", page)).decode(errors="replace"))
+    ticket = (await fetch_object(client, "POST", f"{page}/join")).get("ticket")
     if not ticket:
         raise Refused(f"no ticket from {page}/join", final=False)
     origin = httpx.URL(page)
     port = int(config[1]) if config else 0  # 0: the edges stand behind the page's own origin
     return str((origin.copy_with(port=port) if port else origin).copy_with(path=f"/live/{ticket}"))
-
-
-def _fields(response: httpx.Response) -> dict[str, Any]:
-    try:
-        fields = response.json()
-    except ValueError:
-        fields = None
-    if not isinstance(fields, dict):
-        raise Refused(f"{response.url} answers with something that is not a JSON object", final=True)
-    return fields

@@ -78,7 +78,7 @@ class Listener:
             return refusal.retry_after_s
         except NotAStream as error:
             self.problem = f"not a stream of {self.rendition.name}: {error}"
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             self._trouble = str(error) or type(error).__name__
             self.problem = self._trouble if self._tries >= TRIES_MAX else ""
         finally:
@@ -99,7 +99,7 @@ class Listener:
         """Whether the show's `now` object says that nothing comes any more; `refused`: the edges had no stream."""
         if not self.link.page:
             return False
-        with suppress(Refused, httpx.TransportError):
+        with suppress(Refused, httpx.RequestError):
             fields = await links.now(client, self.link.page)
             heard_all = 0 < fields.get("end_n", 0) <= (self.heard.next_n if self.heard else 0)
             return heard_all or (refused and fields.get("phase") in ("ended", "cancelled"))
