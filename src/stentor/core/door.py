@@ -5,7 +5,7 @@ GET|HEAD  /s/{show}                the listener's page
 GET|HEAD  /s/{show}/now            the signed `now` object
 GET|POST  /s/{show}/join           {"ticket", "seq", "expires_ms"}
 GET|HEAD  /s/{show}/listen.mp3     on to the edge, for players and pages without JavaScript
-GET|HEAD  /s/{show}/listen.m3u     the same as a playlist
+GET|HEAD  /s/{show}/listen.m3u     a playlist of the line above
 GET|HEAD  /assets/{hash}/{name}    files of the pages
 GET|HEAD  /healthz
 """
@@ -16,16 +16,26 @@ import html
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from stentor.formats.problem import CONTENT_TYPE, problem
-from stentor.model.board import Show
-from stentor.model.http import Headers, Request, Response
+from stentor.formats import now as now_format
+from stentor.formats.problem import refusal
+from stentor.model.board import Phase, Show
+from stentor.model.http import File, Headers, Request, Response
 
-_HTML = "text/html; charset=utf-8"
+RETRY_AFTER_S = 2
+_METHODS = ("GET", "HEAD")
 _ANY_ORIGIN = ("Access-Control-Allow-Origin", "*")
 _NOT_KEPT = ("Cache-Control", "no-store")
-_PREFLIGHT: Headers = (_ANY_ORIGIN, ("Access-Control-Allow-Methods", "GET, HEAD, POST, OPTIONS"))
+_FOR_EVER = ("Cache-Control", "public, max-age=31536000, immutable")
+_FOR_A_MINUTE = ("Cache-Control", "public, max-age=60")
+_NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
+_JSON = ("Content-Type", "application/json")
+_PREFLIGHT: Headers = (
+    _ANY_ORIGIN,
+    ("Access-Control-Allow-Methods", "GET, HEAD, POST, OPTIONS"),
+    ("Access-Control-Max-Age", "86400"),
+)
 _HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.:[]")
 _HOST_MAX = 255
 
@@ -36,81 +46,88 @@ class Ticket(NamedTuple):
     expires_ms: int
 
 
-class File(Protocol):
-    """A file of the pages."""
+class Origins(NamedTuple):
+    """Where the other roles are. `public_url` is empty where every role has a port on the host of the request."""
+
+    public_url: str
+    edge_port: int
+    archive_port: int
 
     @property
-    def content_type(self) -> str: ...
-
-    @property
-    def body(self) -> bytes: ...
-
-    @property
-    def gzipped(self) -> bytes: ...
+    def config(self) -> str:
+        """What the listener's page has to know, as JSON that may stand in HTML: ports, or 0 for its own origin."""
+        ports = (0, 0) if self.public_url else (self.edge_port, self.archive_port)
+        return json.dumps(dict(zip(("edge_port", "archive_port"), ports, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a door knows. Ports are 0 where one origin serves every role; `listener_page` has `{{show}}` left in it,
-    `shows_page` `{{shows}}`. `mint` makes a ticket to a show."""
+    """What a door knows. `mint` makes a ticket to a show; None: it cannot at the moment. `listener_page` takes a show's
+    id, `shows_page` a listing in HTML; None: the file is missing. `asset` takes the hash and the name."""
 
     shows: Mapping[str, Show]
+    origins: Origins
     now_text: Callable[[str], str | None]
-    mint: Callable[[str], Ticket]
-    listener_page: str
-    shows_page: str
+    mint: Callable[[str], Ticket | None]
+    listener_page: Callable[[str], File | None]
+    shows_page: Callable[[str], File | None]
     asset: Callable[[str, str], File | None]
-    edge_port: int
-    archive_port: int
 
 
 def answer(request: Request, view: View) -> Response:
-    """The whole of the door's manners."""
+    """The answer to any request."""
     parts = request.path.strip("/").split("/")
     if request.method == "OPTIONS":
         return Response(204, _PREFLIGHT)
-    if request.method not in ("GET", "HEAD") and not (request.method == "POST" and parts[-1] == "join"):
-        return refuse(405, "method-not-allowed", "Method Not Allowed", (("Allow", "GET, HEAD, OPTIONS"),))
+    if request.method not in _METHODS and not (request.method == "POST" and parts[-1] == "join"):
+        return refusal(405, "method-not-allowed", "Method Not Allowed", extra=(("Allow", "GET, HEAD, OPTIONS"),))
     match parts:
         case [""]:
             return _shows(request, view)
         case ["healthz"]:
             return Response(200, (("Content-Type", "text/plain"), _NOT_KEPT), b"ok\n")
-        case ["assets", tree, *name] if name:
+        case ["assets", tree, *name]:
             return _asset(view.asset(tree, "/".join(name)), request)
-        case ["s", show] | ["s", show, _] if show not in view.shows:
-            return refuse(404, "no-show", "No such show")
-        case ["s", show]:
-            return _page(view.listener_page.replace("{{show}}", html.escape(show)), request, view)
-        case ["s", show, what]:
-            return _of_show(show, what, request, view)
-    return refuse(404, "not-found", "Not Found")
+        case ["s", show, *what] if len(what) < 2:
+            return _of_show(show, *what, request=request, view=view)
+    return refusal(404, "not-found", "Not Found")
 
 
-def _of_show(show: str, what: str, request: Request, view: View) -> Response:
+def _of_show(show: str, what: str = "", *, request: Request, view: View) -> Response:
+    """A show is known by what the desk announces, or by its `now` object, which outlives the desk's announcement."""
+    text = view.now_text(show)
+    if text is None and show not in view.shows:
+        return refusal(404, "no-show", "No such show")
     match what:
+        case "":
+            return _page(view.listener_page(show), request, view)
+        case "now" if text is None:
+            return refusal(503, "now-not-yet", "Nothing is known of this show yet", retry_after_s=RETRY_AFTER_S)
         case "now":
-            return _now(view.now_text(show))
-        case "join":
-            return _join(view.mint(show))
-        case "listen.mp3":
-            return Response(307, (("Location", _mount(show, request, view)), _NOT_KEPT, _ANY_ORIGIN), b"")
+            return now_format.response(str(text))
+        case "join" | "listen.mp3":
+            return _admit(show, what, request, view)
         case "listen.m3u":
-            body = f"#EXTM3U\n#EXTINF:-1,{view.shows[show].title}\n{_playlist_entry(show, request)}\n".encode()
-            return Response(200, (("Content-Type", "audio/x-mpegurl"), _NOT_KEPT, _ANY_ORIGIN), body)
-    return refuse(404, "not-found", "Not Found")
+            return _playlist(show, request, view)
+    return refusal(404, "not-found", "Not Found")
 
 
-def _now(text: str | None) -> Response:
-    if text is None:
-        return refuse(503, "now-not-yet", "Nothing is known of this show yet", (("Retry-After", "1"),))
-    headers = (("Content-Type", "application/json"), ("Cache-Control", "public, max-age=1"), _ANY_ORIGIN)
-    return Response(200, headers, text.encode())
-
-
-def _join(ticket: Ticket) -> Response:
+def _admit(show: str, what: str, request: Request, view: View) -> Response:
+    ticket = view.mint(show)
+    if ticket is None:
+        return refusal(503, "no-tickets", "No tickets at the moment", retry_after_s=RETRY_AFTER_S)
+    if what == "listen.mp3":
+        location = _edge(request, view.origins) + f"/live/{ticket.text}/mp3"
+        return Response(307, (("Location", location), _NOT_KEPT, _ANY_ORIGIN))
     body = {"ticket": ticket.text, "seq": ticket.seq, "expires_ms": ticket.expires_ms}
-    return Response(200, (("Content-Type", "application/json"), _NOT_KEPT, _ANY_ORIGIN), json.dumps(body).encode())
+    return Response(200, (_JSON, _NOT_KEPT, _ANY_ORIGIN), json.dumps(body).encode())
+
+
+def _playlist(show: str, request: Request, view: View) -> Response:
+    """Players keep playlists: the line is the address that gives a new ticket each time."""
+    origin = view.origins.public_url or f"http://{_host(request)}"
+    headers = (("Content-Type", "audio/x-mpegurl"), _NOT_KEPT, _ANY_ORIGIN)
+    return Response(200, headers, f"{origin}/s/{show}/listen.mp3\n".encode())
 
 
 def _host(request: Request) -> str:
@@ -124,49 +141,39 @@ def _hostname(request: Request) -> str:
     return host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
 
 
-def _scheme(request: Request) -> str:
-    return "https" if request.headers.get("x-forwarded-proto") == "https" else "http"
-
-
-def _mount(show: str, request: Request, view: View) -> str:
-    path = f"/live/{view.mint(show).text}/mp3"
-    return f"{_scheme(request)}://{_hostname(request)}:{view.edge_port}{path}" if view.edge_port else path
-
-
-def _playlist_entry(show: str, request: Request) -> str:
-    """Players keep playlists: the entry is the address that gives a new ticket each time."""
-    return f"{_scheme(request)}://{_host(request)}/s/{show}/listen.mp3"
+def _edge(request: Request, origins: Origins) -> str:
+    return origins.public_url or f"http://{_hostname(request)}:{origins.edge_port}"
 
 
 def _shows(request: Request, view: View) -> Response:
+    listed = [_public(show, view.now_text(show.id)) for show in view.shows.values()]
     if "application/json" in request.headers.get("accept", ""):
-        listed = [
-            {"show": show.id, "title": show.title, "starts_at_ms": show.starts_at_ms, "page": f"/s/{show.id}"}
-            for show in view.shows.values()
-        ]
-        headers = (("Content-Type", "application/json"), ("Cache-Control", "public, max-age=5"), _ANY_ORIGIN)
+        headers = (_JSON, ("Cache-Control", "public, max-age=5"), ("Vary", "Accept"), _ANY_ORIGIN)
         return Response(200, headers, json.dumps({"shows": listed}).encode())
-    items = "\n".join(f'<li><a href="/s/{show.id}">{html.escape(show.title)}</a></li>' for show in view.shows.values())
-    listing = f"<ul>\n{items}\n</ul>" if items else "<p>No show is announced.</p>"
-    return _page(view.shows_page.replace("{{shows}}", listing), request, view)
-
-
-def _page(text: str, request: Request, view: View) -> Response:
-    config = json.dumps({"edge_port": view.edge_port, "archive_port": view.archive_port}).replace("<", "\\u003c")
-    headers = (
-        ("Content-Type", _HTML),
-        ("Cache-Control", "public, max-age=60"),
-        ("Content-Security-Policy", _policy(request, view)),
-        ("Referrer-Policy", "no-referrer"),
-        ("X-Content-Type-Options", "nosniff"),
+    items = "".join(
+        f'<li><a href="{show["page"]}">{html.escape(str(show["title"]))}</a> {show["phase"]}</li>' for show in listed
     )
-    return Response(200, headers, text.replace("{{config}}", config).encode())
+    return _page(view.shows_page(f"<ul>{items}</ul>" if items else "<p>No show is announced.</p>"), request, view)
 
 
-def _policy(request: Request, view: View) -> str:
-    host = _hostname(request)
-    ports = [port for port in (view.edge_port, view.archive_port) if port] if host else []
-    others = "".join(f" http://{host}:{port} https://{host}:{port}" for port in ports)
+def _public(show: Show, text: str | None) -> dict[str, str | int]:
+    """What everybody may know of a show."""
+    phase = json.loads(text)["phase"] if text else Phase.ANNOUNCED
+    times = {"starts_at_ms": show.starts_at_ms, "opens_at_ms": show.opens_at_ms}
+    return {"id": show.id, "title": show.title, **times, "phase": phase, "page": f"/s/{show.id}"}
+
+
+def _page(file: File | None, request: Request, view: View) -> Response:
+    if file is None:
+        return refusal(503, "page-missing", "The page is missing in this installation")
+    policy = ("Content-Security-Policy", _policy(_hostname(request), view.origins))
+    return _file(file, request, (_FOR_A_MINUTE, policy, ("Referrer-Policy", "no-referrer")))
+
+
+def _policy(hostname: str, origins: Origins) -> str:
+    """Scripts and styles only from here; besides, audio from the edge and the archive."""
+    ports = () if origins.public_url or not hostname else (origins.edge_port, origins.archive_port)
+    others = "".join(f" http://{hostname}:{port} https://{hostname}:{port}" for port in ports)
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
         f"connect-src 'self'{others}; media-src 'self' blob:{others}; base-uri 'none'; form-action 'none'"
@@ -174,20 +181,14 @@ def _policy(request: Request, view: View) -> str:
 
 
 def _asset(file: File | None, request: Request) -> Response:
-    if file is None:
-        return refuse(404, "not-found", "Not Found")
-    headers: Headers = (
-        ("Content-Type", file.content_type),
-        ("Cache-Control", "public, max-age=31536000, immutable"),
-        ("Vary", "Accept-Encoding"),
-        ("X-Content-Type-Options", "nosniff"),
-    )
-    if "gzip" in request.headers.get("accept-encoding", ""):
-        return Response(200, (*headers, ("Content-Encoding", "gzip")), file.gzipped)
-    return Response(200, headers, file.body)
+    return _file(file, request, (_FOR_EVER, _ANY_ORIGIN)) if file else refusal(404, "not-found", "Not Found")
 
 
-def refuse(status: int, code: str, title: str, extra: Headers = ()) -> Response:
-    """A problem+json that no cache keeps and every origin may read."""
-    headers = (("Content-Type", CONTENT_TYPE), _NOT_KEPT, _ANY_ORIGIN, *extra)
-    return Response(status, headers, problem(status, code, title))
+def _file(file: File, request: Request, extra: Headers) -> Response:
+    headers: Headers = (("Content-Type", file.content_type), *extra, _NO_SNIFFING)
+    if not file.gzipped:
+        return Response(200, headers, file.body)
+    headers += (("Vary", "Accept-Encoding"),)
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return Response(200, headers, file.body)
+    return Response(200, (*headers, ("Content-Encoding", "gzip")), file.gzipped)

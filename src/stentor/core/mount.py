@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from stentor.formats import icy, ranges, ticket
-from stentor.formats.problem import CONTENT_TYPE, problem
+from stentor.formats.now import response as now_response
+from stentor.formats.problem import refusal
 from stentor.model.grid import SAMPLE_RATE, Grid
 from stentor.model.http import Headers, Request, Response
 from stentor.model.rendition import BY_NAME, Rendition
@@ -56,26 +57,27 @@ def answer(request: Request, view: View, now: int) -> Listen | Response:
     if request.method == "OPTIONS":
         return Response(204, _PREFLIGHT)
     if request.method not in ("GET", "HEAD"):
-        return refuse(405, "method-not-allowed", "Method Not Allowed", extra=(("Allow", "GET, HEAD, OPTIONS"),))
+        return refusal(405, "method-not-allowed", "Method Not Allowed", extra=(("Allow", "GET, HEAD, OPTIONS"),))
     parts = request.path.split("/")
     if len(parts) != 4 or parts[:2] != ["", "live"]:
-        return refuse(404, "not-found", "Not Found")
+        return refusal(404, "not-found", "Not Found")
     if parts[3] == "now":
-        return now_object(view.now_text(parts[2]))
+        text = view.now_text(parts[2])
+        return now_response(text) if text else refusal(404, "no-show", "No such show")
     return _admit(parts[2], parts[3], request, view, now)
 
 
 def _admit(token: str, name: str, request: Request, view: View, now: int) -> Listen | Response:
     rendition = BY_NAME.get(_without_suffix(name))
     if rendition is None:
-        return refuse(404, "no-rendition", "Not Found", f"the renditions are {', '.join(BY_NAME)}")
+        return refusal(404, "no-rendition", "Not Found", f"the renditions are {', '.join(BY_NAME)}")
     if not view.show:
-        return refuse(503, "no-show", "Nothing is on at the moment", retry=True)
+        return refusal(503, "no-show", "Nothing is on at the moment", retry_after_s=RETRY_AFTER_S)
     checked = ticket.check(token, view.keys, ticket.show_tag(view.show), now)
     if isinstance(checked, ticket.Refusal):
-        return refuse(403, checked, "This ticket does not admit")
+        return refusal(403, checked, "This ticket does not admit")
     if view.full:
-        return refuse(503, "edge-full", "No room at the moment", retry=True)
+        return refusal(503, "edge-full", "No room at the moment", retry_after_s=RETRY_AFTER_S)
     return _listen(rendition, request)
 
 
@@ -83,7 +85,7 @@ def _listen(rendition: Rendition, request: Request) -> Listen | Response:
     try:
         from_n, burst = _number(request.query, "from"), _number(request.query, "burst")
     except ValueError as error:
-        return refuse(400, "bad-query", "Bad Request", str(error))
+        return refusal(400, "bad-query", "Bad Request", str(error))
     wants_titles = not rendition.framed and request.headers.get("icy-metadata", "").strip() == "1"
     probe = ranges.parse(request.headers.get("range", ""), _ENDLESS) == _PROBE
     return Listen(rendition, from_n, burst, wants_titles, probe)
@@ -131,19 +133,3 @@ def probe(listen: Listen, start: bytes) -> Response:
         ("Content-Range", "bytes 0-1/*"),
     )
     return Response(206, headers, start[:2])
-
-
-def now_object(text: str | None) -> Response:
-    """The signed `now` object as it is to be served."""
-    if text is None:
-        return refuse(404, "no-show", "No such show")
-    headers = (("Content-Type", "application/json"), ("Cache-Control", "public, max-age=1"), _ANY_ORIGIN)
-    return Response(200, headers, text.encode())
-
-
-def refuse(status: int, code: str, title: str, detail: str = "", retry: bool = False, extra: Headers = ()) -> Response:
-    """A problem+json that no cache keeps and every origin may read; `retry`: with Retry-After."""
-    headers = (("Content-Type", CONTENT_TYPE), ("Cache-Control", "no-store"), _ANY_ORIGIN, *extra)
-    if retry:
-        headers += (("Retry-After", str(RETRY_AFTER_S)),)
-    return Response(status, headers, problem(status, code, title, detail))

@@ -20,6 +20,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from stentor.model.http import Response
+
 NEXT_POLL_MS = 5_000
 
 
@@ -48,3 +50,13 @@ def parse(text: str) -> tuple[dict[str, Any], bytes, bytes, bytes]:
         raise BadNow(f"not a now object: {error}") from None
     del body["sig"]
     return body, canonical(body), signature, key
+
+
+def response(text: str) -> Response:
+    """The answer that carries the object: the same for everyone, for a second."""
+    headers = (
+        ("Content-Type", "application/json"),
+        ("Cache-Control", "public, max-age=1"),
+        ("Access-Control-Allow-Origin", "*"),
+    )
+    return Response(200, headers, text.encode())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from stentor.model.http import Headers, Response
+
 CONTENT_TYPE = "application/problem+json"
 
 
@@ -13,3 +15,12 @@ def problem(status: int, code: str, title: str, detail: str = "") -> bytes:
     if detail:
         fields["detail"] = detail
     return json.dumps(fields).encode()
+
+
+def refusal(
+    status: int, code: str, title: str, detail: str = "", *, retry_after_s: int = 0, extra: Headers = ()
+) -> Response:
+    """The whole answer: kept by no cache, readable by every origin; with Retry-After if that is not 0."""
+    headers = (("Content-Type", CONTENT_TYPE), ("Cache-Control", "no-store"), ("Access-Control-Allow-Origin", "*"))
+    retry = (("Retry-After", str(retry_after_s)),) if retry_after_s else ()
+    return Response(status, (*headers, *retry, *extra), problem(status, code, title, detail))

@@ -24,3 +24,11 @@ class Response(NamedTuple):
     status: int
     headers: Headers = ()
     body: bytes | None = b""
+
+
+class File(NamedTuple):
+    """A file to serve. `gzipped` is empty where that would not make it smaller."""
+
+    content_type: str
+    body: bytes
+    gzipped: bytes = b""

@@ -2,103 +2,137 @@
 
 from __future__ import annotations
 
+import html
 import os
-import sys
 import time
+from functools import lru_cache
 from pathlib import Path
 
+import structlog
+
 import stentor.web
-from stentor.core.door import Ticket, View
-from stentor.core.door import answer as decide
+from stentor.core import door
 from stentor.formats import ticket
-from stentor.io.assets import AssetError, Assets
+from stentor.io.assets import AssetError, Assets, Template
 from stentor.io.board import Board
 from stentor.io.keys import ticket_key
 from stentor.io.net.loop import READABLE, Loop
-from stentor.io.sequence import Sequence
+from stentor.io.sequence import Sequence, SequenceError
 from stentor.io.wake import BOARD, Ear
 from stentor.model import board
-from stentor.model.http import Request, Response
+from stentor.model.http import File, Request, Response
 from stentor.nodes.intake import get, now_text, put, run
 from stentor.settings import Settings
 
-LOOK_S = 0.25
+LOOK_S = 0.25  # between two looks at the board
 PUBLISH_S = 1.0
 EARLY_S = 60  # tickets count from a little before they were made: clocks of door and edge may differ
-EXIT_CANNOT_START = 3
+SHOWS_FILLED_MAX = 32  # pages kept with a show filled in
 FOLDERS = ("listen", "shared")
+log = structlog.get_logger()
 
 
 def main(settings: Settings, worker: int = 0) -> int:
     """Serve until SIGTERM; -> exit code."""
-    try:
-        assets = Assets(Path(stentor.web.__file__).parent, FOLDERS)
-        pages = (assets.page("listen/index.html"), assets.page("shows/index.html"))
-    except AssetError as error:
-        print(f"stentor: door-{worker} cannot start: {error}", file=sys.stderr)
-        return EXIT_CANNOT_START
-    sndbuf_bytes = max(map(len, pages)) * 2  # a page leaves in one piece
-    return run(
-        f"door-{worker}",
-        settings,
-        settings.door_port,
-        sndbuf_bytes,
-        lambda loop: Door(settings, worker, loop, assets, pages),
-    )
+    return run(f"door-{worker}", settings, settings.door_port, 0, lambda loop: Door(settings, worker, loop))
+
+
+class Pages:
+    """The pages of the package. One that cannot be had is None, and the log says why: tickets need no page."""
+
+    def __init__(self, root: Path, config: str) -> None:
+        try:
+            self._assets: Assets | None = Assets(root, FOLDERS)
+        except AssetError as error:
+            self._assets = None
+            log.error("no files for pages", reason=str(error))
+        self._listener = self._template("listen/index.html", "show", config=config)
+        self._shows = self._template("shows/index.html", "shows")
+        self.listener = lru_cache(SHOWS_FILLED_MAX)(self._fill_listener)
+
+    def _template(self, name: str, place: str, **values: str) -> Template | None:
+        try:
+            return self._assets.template(name, (place,), **values) if self._assets else None
+        except AssetError as error:
+            log.error("a page is missing", reason=str(error))
+            return None
+
+    def _fill_listener(self, show: str) -> File | None:
+        return self._listener.fill(show=html.escape(show)) if self._listener else None
+
+    def shows(self, listing: str) -> File | None:
+        return self._shows.fill(shows=listing) if self._shows else None
+
+    def asset(self, tree: str, name: str) -> File | None:
+        return self._assets.get(tree, name) if self._assets else None
 
 
 class Door:
     """One worker."""
 
-    def __init__(self, settings: Settings, worker: int, loop: Loop, assets: Assets, pages: tuple[str, str]) -> None:
+    def __init__(
+        self, settings: Settings, worker: int, loop: Loop, web: Path = Path(stentor.web.__file__).parent
+    ) -> None:
         self._settings, self._worker = settings, worker
         self._board = Board(settings.board_dir)
         self._key = ticket_key(settings.keys_dir)
         self._sequence = Sequence(settings.keys_dir / "ticket.seq")
+        self._problem = ""
         self._shows: dict[str, board.Show] = {}
         self._requests = self._tickets = self._refused = 0
-        one_origin = bool(settings.public_url)
-        self._view = View(
-            self._shows,
-            lambda show: now_text(self._board, show),
-            self.mint,
-            *pages,
-            assets.get,
-            0 if one_origin else settings.edge_port,
-            0 if one_origin else settings.archive_port,
-        )
+        self._view = self._make_view(web)
         self._ear = Ear(settings.wake_dir, "door")
         self.look()
         loop.watch(self._ear.fileno(), READABLE, self._woken)
         loop.every(LOOK_S, self.look)
         loop.every(PUBLISH_S, self.publish)
 
+    def _make_view(self, web: Path) -> door.View:
+        settings = self._settings
+        origins = door.Origins(settings.public_url, settings.edge_port, settings.archive_port)
+        pages = Pages(web, origins.config)
+        return door.View(
+            shows=self._shows,
+            origins=origins,
+            now_text=lambda show: now_text(self._board, show),
+            mint=self.mint,
+            listener_page=pages.listener,
+            shows_page=pages.shows,
+            asset=pages.asset,
+        )
+
     def _woken(self, fd: int, mask: int) -> None:
         if BOARD in self._ear.drain():
             self.look()
 
     def look(self) -> None:
-        """Follow the desk: which shows there are."""
+        """Follow the desk: which shows there are. Without a word from it, those it named last."""
         desk = get(self._board, "desk", board.Desk)
-        if isinstance(desk, board.Desk):
+        if desk is not None:
             self._shows.clear()
-            self._shows.update({show.id: show for show in desk.shows})
+            self._shows.update((show.id, show) for show in desk.shows)
 
     def answer(self, request: Request) -> Response:
         self._requests += 1
-        response = decide(request, self._view)
+        response = door.answer(request, self._view)
         self._refused += response.status >= 400
         return response
 
-    def mint(self, show: str) -> Ticket:
-        """A ticket for whoever asks."""
-        now, seq = int(time.time()), self._sequence.next()
+    def mint(self, show: str) -> door.Ticket | None:
+        """A ticket for whoever asks; None while no number can be had for it."""
+        try:
+            seq = self._sequence.next()
+        except (SequenceError, OSError) as error:
+            if str(error) != self._problem:
+                self._problem = str(error)
+                log.error("no numbers for tickets", reason=self._problem)
+            return None
+        now = int(time.time())
         expires = now + self._settings.ticket_life_s
-        token = ticket.Token(
-            ticket.Kind.TICKET, ticket.show_tag(show), ticket.Class.LATE, seq, now, now - EARLY_S, expires
-        )
+        kind, cls, tag = ticket.Kind.TICKET, ticket.Class.LATE, ticket.show_tag(show)
         self._tickets += 1
-        return Ticket(ticket.mint(token, self._key), seq, expires * 1000)
+        text = ticket.mint(ticket.Token(kind, tag, cls, seq, now, now - EARLY_S, expires), self._key)
+        return door.Ticket(text, seq, expires * 1000)
 
     def publish(self) -> None:
         """Put this worker's counters on the board."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -18,6 +18,7 @@ from stentor.model import board
 from stentor.model.http import Request
 from stentor.settings import Settings
 
+T = TypeVar("T")
 EXIT_PORT_IN_USE = 3
 log = structlog.get_logger()
 
@@ -70,7 +71,7 @@ def now_text(values: Board, show: str) -> str | None:
     return value.text if value else None
 
 
-def get(values: Board, key: str, kind: type[msgspec.Struct]) -> msgspec.Struct | None:
+def get(values: Board, key: str, kind: type[T]) -> T | None:
     """A value; one that cannot be read counts as none, and the log says so."""
     try:
         return values.get(key, kind)

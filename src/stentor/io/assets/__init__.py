@@ -8,9 +8,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from stentor.model.http import File
 
 CONTENT_TYPES = {
     ".js": "text/javascript; charset=utf-8",
@@ -18,19 +19,13 @@ CONTENT_TYPES = {
     ".svg": "image/svg+xml",
     ".png": "image/png",
 }
+_HTML = "text/html; charset=utf-8"
 _HASH_DIGITS = 8
-_PLACE = re.compile(r"\{\{asset:([\w./-]+)\}\}")
+_PLACE = re.compile(r"\{\{([\w:./-]+)\}\}")
 
 
 class AssetError(ValueError):
-    """A page or one of its files is missing, or of no known type."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asset:
-    content_type: str
-    body: bytes
-    gzipped: bytes
+    """A page or one of its files is missing, of no known type, or has a place that nothing fills."""
 
 
 class Assets:
@@ -45,31 +40,50 @@ class Assets:
             if path.is_file() and path.suffix != ".html"
         }
         digest = hashlib.sha256()
-        for name, asset in sorted(self._files.items()):
-            digest.update(name.encode() + b"\0" + asset.body)
+        for name, file in sorted(self._files.items()):
+            digest.update(name.encode() + b"\0" + file.body)
         self.hash = digest.hexdigest()[:_HASH_DIGITS]
 
-    def get(self, tree: str, name: str) -> Asset | None:
+    def get(self, tree: str, name: str) -> File | None:
         """The file `name` of the tree whose hash is `tree`."""
         return self._files.get(name) if tree == self.hash else None
 
-    def page(self, name: str) -> str:
-        """The HTML file `name` with its `{{asset:NAME}}` filled in."""
+    def template(self, name: str, places: Sequence[str] = (), **values: str) -> Template:
+        """The HTML file `name` with `{{asset:PATH}}` and `{{NAME}}` of `values` filled in, `places` left as they are."""
         try:
             text = (self._root / name).read_text()
         except OSError as error:
             raise AssetError(f"page {name}: {error.strerror}") from None
-        return _PLACE.sub(lambda found: self._address(name, found[1]), text)
+        left = {place: f"{{{{{place}}}}}" for place in places}
+        return Template(_PLACE.sub(lambda found: self._value(name, found[1], values | left), text))
 
-    def _address(self, page: str, name: str) -> str:
-        if name not in self._files:
-            raise AssetError(f"page {page} asks for {name}, which is not there")
-        return f"/assets/{self.hash}/{name}"
+    def _value(self, page: str, place: str, values: Mapping[str, str]) -> str:
+        asset = place.removeprefix("asset:")
+        if asset in self._files and asset != place:
+            return f"/assets/{self.hash}/{asset}"
+        if place not in values:
+            raise AssetError(f"page {page} asks for {place}, which is not there")
+        return values[place]
 
 
-def _load(path: Path) -> Asset:
+class Template:
+    """A page of which little is left to fill in."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def fill(self, **values: str) -> File:
+        """The page as it is to be served. `values` are HTML."""
+        return compressed(_HTML, _PLACE.sub(lambda found: values[found[1]], self._text).encode())
+
+
+def _load(path: Path) -> File:
     content_type = CONTENT_TYPES.get(path.suffix)
     if content_type is None:
         raise AssetError(f"{path}: no content type is known for {path.suffix}")
-    body = path.read_bytes()
-    return Asset(content_type, body, gzip.compress(body, 9, mtime=0))
+    return compressed(content_type, path.read_bytes())
+
+
+def compressed(content_type: str, body: bytes) -> File:
+    small = gzip.compress(body, 9, mtime=0)
+    return File(content_type, body, small if len(small) < len(body) else b"")

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 import httptools
 
-from stentor.formats import problem
+from stentor.formats.problem import refusal
 from stentor.model.http import Request, Response
 
 QUERY_FIELDS_MAX = 16
@@ -23,18 +23,6 @@ class _Misuse(Exception):
     def __init__(self, status: int, code: str, detail: str) -> None:
         super().__init__(detail)
         self.response = refusal(status, code, HTTPStatus(status).phrase, detail)
-
-
-def refusal(status: int, code: str, title: str, detail: str = "", retry_after_s: int = 0) -> Response:
-    """A problem+json that no cache keeps and every origin may read."""
-    headers = [
-        ("Content-Type", problem.CONTENT_TYPE),
-        ("Cache-Control", "no-store"),
-        ("Access-Control-Allow-Origin", "*"),
-    ]
-    if retry_after_s:
-        headers.append(("Retry-After", str(retry_after_s)))
-    return Response(status, tuple(headers), problem.problem(status, code, title, detail))
 
 
 class RequestReader:

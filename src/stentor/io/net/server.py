@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from stentor.io.net.http import RequestReader, encode, refusal
+from stentor.formats.problem import refusal
+from stentor.io.net.http import RequestReader, encode
 from stentor.io.net.loop import Loop
 from stentor.model.http import Request, Response
 

@@ -1,0 +1,173 @@
+"""What the door answers, decided without a socket."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from stentor.core.door import Origins, Ticket, View, answer
+from stentor.model.board import Show
+from stentor.model.http import File, Request, Response
+
+PORTS = Origins("", 8001, 8004)
+ONE_ORIGIN = Origins("https://live.example", 8001, 8004)
+SHOW = Show(id="talk", title="Ada & Grace", starts_at_ms=2_000, opens_at_ms=1_000)
+NOW = '{"phase":"live","show":"talk"}'
+SCRIPT = File("text/javascript", b"let x", b"zipped")
+
+
+def ask(path: str, method: str = "GET", origins: Origins = PORTS, **changes: Any) -> Response:
+    """Ask a door that knows one show. `changes` of its view, or `headers` of the request."""
+    headers = {"host": "radio.example:8000", **changes.pop("headers", {})}
+    view: dict[str, Any] = {
+        "shows": {"talk": SHOW},
+        "origins": origins,
+        "now_text": {"talk": NOW}.get,
+        "mint": lambda show: Ticket(f"T-{show}", 7, 99_000),
+        "listener_page": lambda show: File("text/html", f"<p>{show}".encode(), b"small"),
+        "shows_page": lambda listing: File("text/html", listing.encode()),
+        "asset": lambda tree, name: SCRIPT if (tree, name) == ("cafe0001", "listen/x.js") else None,
+    }
+    return answer(Request(method, path, {}, headers), View(**{**view, **changes}))
+
+
+def header(response: Response, name: str) -> str | None:
+    return dict(response.headers).get(name)
+
+
+def code(response: Response) -> str:
+    assert header(response, "Content-Type") == "application/problem+json"
+    return str(json.loads(response.body or b"")["code"])
+
+
+def test_health() -> None:
+    assert (ask("/healthz").status, ask("/healthz").body) == (200, b"ok\n")
+
+
+def test_the_now_object_is_cacheable_for_a_second_by_everyone() -> None:
+    response = ask("/s/talk/now")
+    assert (response.status, response.body) == (200, NOW.encode())
+    assert header(response, "Cache-Control") == "public, max-age=1"
+    assert header(response, "Access-Control-Allow-Origin") == "*"
+
+
+@pytest.mark.parametrize("path", ["/s/other", "/s/other/now", "/s/other/join", "/s/other/listen.mp3"])
+def test_a_show_that_nobody_announced(path: str) -> None:
+    response = ask(path)
+    assert (response.status, code(response)) == (404, "no-show")
+
+
+def test_a_show_is_known_before_its_now_object_and_after_the_desk_forgot_it() -> None:
+    early = ask("/s/talk/now", now_text=lambda show: None)
+    assert (early.status, code(early), header(early, "Retry-After")) == (503, "now-not-yet", "2")
+    assert ask("/s/talk", now_text=lambda show: None).status == 200
+    assert [ask(path, shows={}).status for path in ("/s/talk", "/s/talk/now", "/s/talk/join")] == [200, 200, 200]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_join_gives_a_ticket_that_nobody_keeps(method: str) -> None:
+    response = ask("/s/talk/join", method)
+    assert json.loads(response.body or b"") == {"ticket": "T-talk", "seq": 7, "expires_ms": 99_000}
+    assert header(response, "Cache-Control") == "no-store"
+    assert header(response, "Access-Control-Allow-Origin") == "*"
+
+
+@pytest.mark.parametrize("path", ["/s/talk/join", "/s/talk/listen.mp3"])
+def test_without_numbers_there_are_no_tickets(path: str) -> None:
+    response = ask(path, mint=lambda show: None)
+    assert (response.status, code(response), header(response, "Retry-After")) == (503, "no-tickets", "2")
+
+
+@pytest.mark.parametrize(
+    ("host", "origins", "location"),
+    [
+        ("radio.example:8000", PORTS, "http://radio.example:8001/live/T-talk/mp3"),
+        ("[::1]:8000", PORTS, "http://[::1]:8001/live/T-talk/mp3"),
+        ("127.0.0.1", PORTS, "http://127.0.0.1:8001/live/T-talk/mp3"),
+        ("radio.example", ONE_ORIGIN, "https://live.example/live/T-talk/mp3"),
+        ("evil<script>", ONE_ORIGIN, "https://live.example/live/T-talk/mp3"),
+    ],
+)
+def test_players_are_sent_on_to_the_edge(host: str, origins: Origins, location: str) -> None:
+    response = ask("/s/talk/listen.mp3", origins=origins, headers={"host": host})
+    assert (response.status, header(response, "Location")) == (307, location)
+    assert header(response, "Cache-Control") == "no-store"
+
+
+def test_a_playlist_is_one_line_that_gives_a_new_ticket_each_time() -> None:
+    assert ask("/s/talk/listen.m3u").body == b"http://radio.example:8000/s/talk/listen.mp3\n"
+    assert ask("/s/talk/listen.m3u", origins=ONE_ORIGIN).body == b"https://live.example/s/talk/listen.mp3\n"
+
+
+def test_the_page_is_the_same_for_all_and_small() -> None:
+    plain, small = ask("/s/talk"), ask("/s/talk", headers={"accept-encoding": "br, gzip"})
+    assert (plain.body, small.body) == (b"<p>talk", b"small")
+    assert (header(plain, "Content-Encoding"), header(small, "Content-Encoding")) == (None, "gzip")
+    assert header(plain, "Cache-Control") == "public, max-age=60"
+    assert header(plain, "Vary") == "Accept-Encoding"
+    assert header(plain, "Referrer-Policy") == "no-referrer"
+    assert header(plain, "X-Content-Type-Options") == "nosniff"
+
+
+def test_scripts_come_from_here_and_audio_from_the_edge_and_the_archive() -> None:
+    policy = header(ask("/s/talk"), "Content-Security-Policy") or ""
+    sources = dict(part.split(" ", 1) for part in policy.split("; "))
+    ports = [f"{scheme}://radio.example:{port}" for port in (8001, 8004) for scheme in ("http", "https")]
+    assert (sources["default-src"], sources["script-src"], sources["style-src"]) == ("'none'", "'self'", "'self'")
+    assert sources["connect-src"].split() == ["'self'", *ports]
+    assert sources["media-src"].split() == ["'self'", "blob:", *ports]
+    same = header(ask("/s/talk", origins=ONE_ORIGIN), "Content-Security-Policy") or ""
+    assert "connect-src 'self';" in same
+
+
+@pytest.mark.parametrize("host", ["x; script-src *", "a" * 300, "<b>", "x\u00e9"])
+def test_what_is_no_host_is_not_written_into_an_answer(host: str) -> None:
+    assert host not in str(ask("/s/talk", headers={"host": host}))
+
+
+def test_a_page_that_is_missing_is_said_so() -> None:
+    response = ask("/s/talk", listener_page=lambda show: None)
+    assert (response.status, code(response)) == (503, "page-missing")
+
+
+def test_assets_are_kept_for_ever() -> None:
+    response = ask("/assets/cafe0001/listen/x.js")
+    assert (response.status, response.body) == (200, b"let x")
+    assert header(response, "Cache-Control") == "public, max-age=31536000, immutable"
+    assert [ask(path).status for path in ("/assets/cafe0002/listen/x.js", "/assets/cafe0001", "/assets")] == [404] * 3
+
+
+def test_the_shows_as_json_tell_what_everybody_may_know() -> None:
+    response = ask("/", headers={"accept": "application/json"})
+    (listed,) = json.loads(response.body or b"")["shows"]
+    times = {"starts_at_ms": 2_000, "opens_at_ms": 1_000}
+    assert listed == {"id": "talk", "title": "Ada & Grace", **times, "phase": "live", "page": "/s/talk"}
+
+
+def test_the_shows_as_a_page() -> None:
+    assert b'<a href="/s/talk">Ada &amp; Grace</a> live' in (ask("/").body or b"")
+    assert b"No show is announced" in (ask("/", shows={}).body or b"")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/s/talk", 405),
+        ("DELETE", "/s/talk/join", 405),
+        ("OPTIONS", "/s/talk/join", 204),
+        ("GET", "/s/talk/now/x", 404),
+        ("GET", "/s/talk/nothing", 404),
+        ("GET", "/s", 404),
+        ("GET", "/wp-login.php", 404),
+        ("HEAD", "/s/talk", 200),
+    ],
+)
+def test_other_requests(method: str, path: str, status: int) -> None:
+    assert ask(path, method).status == status
+
+
+def test_the_page_learns_where_edge_and_archive_are() -> None:
+    assert json.loads(PORTS.config) == {"edge_port": 8001, "archive_port": 8004}
+    assert json.loads(ONE_ORIGIN.config) == {"edge_port": 0, "archive_port": 0}

@@ -1,0 +1,241 @@
+"""Intake over real sockets: what peers do wrong, and what is bounded."""
+
+import json
+import select
+import socket
+import struct
+import time
+from dataclasses import replace
+from itertools import pairwise
+from types import SimpleNamespace
+
+import pytest
+
+from stentor.io.net.http import encode
+from stentor.io.net.loop import Loop
+from stentor.io.net.server import Handover, Limits, Server
+from stentor.io.net.sockets import listen
+from stentor.model.http import Response
+from support.edge import Client
+
+GET = b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n"
+LIMITS = Limits(1_024, headers_timeout_s=5, idle_timeout_s=30, connections_max=50, accept_budget=8)
+
+
+class Intake:
+    """A server that answers with the path, in the test's own thread."""
+
+    def __init__(self, limits=LIMITS):
+        self.faults = []
+        self.taken = []
+        self.loop = Loop(self.faults.append)
+        listener = listen("127.0.0.1", 0)
+        self.port = listener.getsockname()[1]
+        self.server = Server(self.loop, listener, self.answer, limits)
+        self.server.start()
+        self.clients = []
+
+    def answer(self, request):
+        if request.path == "/fault":
+            raise ZeroDivisionError
+        if request.path == "/take":
+            return Handover(self.take)
+        if request.path == "/big":
+            return Response(200, (), b"x" * 500_000)
+        if request.path == "/huge":  # more than the kernel takes
+            return Response(200, (), b"x" * 20_000_000)
+        return Response(200, (), request.path.encode())
+
+    def take(self, sock, unsent):
+        self.loop.forget(sock.fileno())
+        self.taken.append((sock, unsent))
+
+    def client(self, data=b"", rcvbuf=0):
+        self.clients.append(Client(self.port, data, rcvbuf))
+        return self.clients[-1]
+
+    def until(self, condition, within_s=30):
+        deadline = time.monotonic() + within_s
+        while not condition():
+            assert time.monotonic() < deadline
+            self.loop.turn(time.monotonic() + 0.01)
+
+    def close(self):
+        for client in self.clients:
+            client.sock.close()
+        for sock, _ in self.taken:
+            sock.close()
+        self.server.stop()
+        self.loop.close()
+
+
+@pytest.fixture
+def intake():
+    one = Intake()
+    yield one
+    one.close()
+
+
+def with_limits(**changes):
+    return Intake(replace(LIMITS, **changes))
+
+
+def code(client):
+    return json.loads(client.body)["code"]
+
+
+def test_a_connection_is_kept_for_the_next_request(intake):
+    client = intake.client(GET % b"a")
+    intake.until(lambda: client.read().endswith(b"/a"))
+    client.sock.sendall(GET % b"b")
+    intake.until(lambda: client.read().endswith(b"/b"))
+    assert intake.server.counters.accepted == 1
+
+
+def test_pipelined_requests_are_answered_in_order(intake):
+    client = intake.client(b"".join(GET % name for name in (b"a", b"b", b"c")))
+    intake.until(lambda: client.read().endswith(b"/c"))
+    assert [part for part in (b"/a", b"/b", b"/c") if part in client.got] == [b"/a", b"/b", b"/c"]
+    assert client.got.index(b"\r\n\r\n/a") < client.got.index(b"\r\n\r\n/b") < client.got.index(b"\r\n\r\n/c")
+
+
+def test_a_peer_that_closes_its_half_after_the_request_is_answered(intake):
+    client = intake.client(GET % b"a")
+    client.sock.shutdown(socket.SHUT_WR)
+    intake.until(lambda: client.read() and client.closed)
+    assert client.body == b"/a"
+
+
+def test_malformed_bytes_are_answered_and_the_connection_ends(intake):
+    client = intake.client(b"\x16\x03\x01 hello\r\n\r\n" + b"x" * 5_000)
+    intake.until(lambda: client.read() and client.closed)
+    assert (client.status, code(client), client.headers["connection"]) == (400, "bad-request", "close")
+    assert intake.server.counters.malformed == 1
+
+
+def test_huge_headers(intake):
+    client = intake.client(b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 20_000)
+    intake.until(lambda: client.read() and client.closed)
+    assert (client.status, code(client)) == (431, "headers-too-large")
+
+
+def test_headers_that_do_not_end_in_time():
+    intake = with_limits(headers_timeout_s=0.3)
+    slow, silent = intake.client(b"GET / HT"), intake.client()
+    trickle = iter(b"TP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 100)
+
+    def drip():
+        time.sleep(0.005)
+        if not slow.read():
+            slow.sock.send(bytes((next(trickle),)))
+        return slow.closed
+
+    intake.until(drip)
+    assert (slow.status, code(slow)) == (408, "request-too-slow")
+    intake.until(lambda: silent.read() == b"" and silent.closed)
+    assert intake.server.counters.late == 1
+    intake.close()
+
+
+def test_a_connection_without_a_next_request_is_closed():
+    intake = with_limits(idle_timeout_s=0.3)
+    client = intake.client(GET % b"a")
+    intake.until(lambda: client.read() and client.closed)
+    assert client.body == b"/a"
+    assert intake.server.counters.late == 0
+    intake.close()
+
+
+def test_half_a_second_request_has_the_time_of_headers():
+    intake = with_limits(headers_timeout_s=0.3)
+    client = intake.client(GET % b"a" + b"GET /b")
+    intake.until(lambda: client.read() and client.closed)
+    assert b"408 Request Timeout" in client.got
+    intake.close()
+
+
+def test_the_one_that_waits_longest_makes_room():
+    intake = with_limits(connections_max=3)
+    slow = [intake.client(b"GET /") for _ in range(3)]
+    intake.until(lambda: intake.server.counters.accepted == 3)
+    quick = [intake.client(GET % b"a") for _ in range(2)]
+    intake.until(lambda: all(client.read().endswith(b"/a") for client in quick))
+    assert intake.server.counters.shed == 2
+    intake.until(lambda: [client.read() == b"" and client.closed for client in slow] == [True, True, False])
+    intake.close()
+
+
+def test_who_does_not_read_is_not_read_from_and_in_the_end_closed():
+    intake = with_limits(idle_timeout_s=0.5)
+    client = intake.client(GET % b"huge", rcvbuf=4096)
+    intake.until(lambda: intake.server.counters.requests)
+    client.sock.sendall(GET % b"a")
+    intake.until(lambda: not intake.server._connections)
+    assert intake.server.counters.requests == 1
+    intake.close()
+
+
+def test_a_big_answer_comes_whole_in_pieces(intake):
+    client = intake.client(GET % b"big" + GET % b"a", rcvbuf=4096)
+    intake.until(lambda: client.read().endswith(b"/a"))
+    assert client.body.startswith(b"x" * 500_000)
+
+
+def test_a_fault_in_an_answer_is_told_and_harms_nobody_else(intake):
+    client, other = intake.client(GET % b"fault"), intake.client(GET % b"a")
+    intake.until(lambda: client.whole_head and other.whole_head)
+    assert (client.status, code(client), other.body) == (500, "internal", b"/a")
+    assert len(intake.faults) == 1
+
+
+def test_a_socket_that_is_handed_over_comes_with_what_is_unsent(intake):
+    client = intake.client(GET % b"a" + GET % b"take" + GET % b"b")
+    intake.until(lambda: intake.taken)
+    sock, unsent = intake.taken[0]
+    assert unsent == encode(Response(200, (), b"/a"), keep_alive=True)
+    sock.sendall(b"mine now")
+    intake.until(lambda: client.read() == b"mine now")
+    assert not intake.server._connections
+
+
+def test_no_more_than_the_budget_is_accepted_between_two_ticks(intake):
+    ticks = []
+    intake.loop.tick_first(lambda: ticks.append(intake.server.counters.accepted) or time.monotonic() + 1)
+    for _ in range(20):
+        intake.client(GET % b"a")
+    intake.until(lambda: intake.server.counters.requests == 20)
+    steps = [after - before for before, after in pairwise(ticks)]
+    assert max(steps) == LIMITS.accept_budget
+
+
+def test_without_descriptors_accepting_rests_and_goes_on(intake):
+    def full():
+        raise OSError(24, "Too many open files")
+
+    real = intake.server._listener
+    intake.server._listener = SimpleNamespace(fileno=real.fileno, accept=full, close=real.close)
+    client = intake.client(GET % b"a")
+    intake.until(lambda: not intake.server._accepting)
+    intake.server._listener = real
+    intake.until(lambda: client.read().endswith(b"/a"))
+
+
+def test_a_reset_is_no_fault(intake):
+    for data in (b"", b"GET /", GET % b"big"):
+        client = intake.client(data)
+        intake.loop.turn(time.monotonic() + 0.05)
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.sock.close()
+    intake.until(lambda: intake.server.counters.accepted == 3 and not intake.server._connections)
+    assert not intake.faults
+
+
+def test_stopping_closes_everything(intake):
+    client = intake.client(GET % b"a")
+    intake.until(lambda: client.whole_head)
+    intake.server.stop()
+    assert select.select([client.sock], [], [], 5)[0]
+    client.read()
+    assert client.closed
+    with pytest.raises(ConnectionRefusedError):
+        Client(intake.port)
