@@ -180,6 +180,10 @@ def test_assets_stay_in_their_directory(tmp_path: Path) -> None:
     assert answer.status_code == 404
 
 
+def test_a_directory_that_is_missing_has_no_files(tmp_path: Path) -> None:
+    assert asyncio.run(_ask("GET", "/assets/page.js", app=_app(tmp_path / "none"))).status_code == 404
+
+
 def test_a_port_in_use_is_said_in_one_line() -> None:
     with http.listen_tcp("127.0.0.1", 0, "desk_port") as taken:
         port = taken.getsockname()[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
@@ -10,7 +11,16 @@ from starlette.types import Scope
 
 
 class Assets(StaticFiles):
-    """A directory of files to mount on a path. Names are not hashed, so a browser must ask whether one has changed."""
+    """A directory of files to mount on a path; one that is not there has no files, and stops no role from starting.
+
+    Names are not hashed, so a browser must ask whether one has changed.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory=directory, check_dir=False)
+
+    async def check_config(self) -> None:
+        return
 
     def file_response(
         self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
