@@ -84,9 +84,10 @@ def test_what_is_late_is_hold_whoever_wrote_it(tmp_path: Path) -> None:
     for rendition in RENDITIONS:
         ring.publish(rendition.id, 2, HOLDS[rendition.id].chunk(ring.grid, 2), hold=True)
     airing = air(tmp_path, ring, range(25, 25 * 20), tone, graces_ms=(150, 400))
-    kinds = [chunk.hold for n in range(2, 19) if (chunk := ring.get(OPUS.id, n)) is not None]
-    assert kinds == sorted(kinds, reverse=True) and kinds[0] and not kinds[-1]
-    assert airing.late_chunks > 0
+    found = {n: chunk.hold for n in range(2, 19) if (chunk := ring.get(OPUS.id, n)) is not None}
+    assert found[2] and not found[max(found)]
+    assert min(n for n in found if n > 2) >= 7, "what edges have filled by themselves is not written any more"
+    assert airing.shed_blocks >= 100, "late blocks cost nothing"
 
 
 def test_after_missing_ticks_the_encoders_fall_back_onto_the_grid(tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ class Airing:
         self, ring: Ring, deadlines: Deadlines, caller: Caller, tone: Samples, after: Callable[[], None]
     ) -> None:
         self.late_chunks = 0
+        self.shed_blocks = 0
         self.problem = ""
         self._ring, self._deadlines, self._caller, self._tone, self._after = ring, deadlines, caller, tone, after
         self._blocks: queue.Queue[Block | None] = queue.Queue(BLOCKS_MAX)
@@ -93,6 +94,9 @@ class Airing:
                 log.exception("airing failed", position=block.position)
 
     def _air(self, block: Block) -> None:
+        if self._deadlines.studio_must_hold(block.position // self._ring.grid.chunk_samples, time.monotonic_ns()):
+            self._shed()
+            return
         if block.position != self._next_position:
             self._lanes = [Lane(rendition, self._ring, block.position) for rendition in RENDITIONS]
         self._next_position = block.position + len(block.samples)
@@ -104,6 +108,13 @@ class Airing:
                 published |= self._publish(lane.rendition, chunk)
         if published:
             self._caller.call(RING)
+
+    def _shed(self) -> None:
+        """Hold has taken this block's place: work on it would only make the next ones late too."""
+        if self._next_position >= 0:
+            log.warning("airing is late; encoders begin anew", waiting=self._blocks.qsize())
+        self._next_position = -1
+        self.shed_blocks += 1
 
     def _note_voice(self, block: Block) -> None:
         size = self._ring.grid.chunk_samples
