@@ -57,14 +57,16 @@ def program(rendition: Rendition, signal: Callable[[int], np.ndarray] = tone, pe
     return Hold(rendition, tuple(packets[turn : 2 * turn]))
 
 
-def recording(hold: Hold, seconds: float) -> bytes:
+@cache
+def recording(seconds: float) -> bytes:
     """The same program as a progressive .m4a."""
     file = io.BytesIO()
-    with av.open(file, "w", format="mp4", options={"movflags": "faststart"}) as container:
+    with av.open(file, "w", format="mp4") as container:
         stream = container.add_stream("aac", rate=48_000)
         stream.codec_context.layout, stream.codec_context.format = "mono", "fltp"
-        for at in range(0, int(seconds * 48_000), 1024):
-            frame = av.AudioFrame.from_ndarray(tone(at + 1024)[None, at:], format="fltp", layout="mono")
+        samples = tone(int(seconds * 48_000) // 1024 * 1024)
+        for at in range(0, len(samples), 1024):
+            frame = av.AudioFrame.from_ndarray(samples[None, at : at + 1024], format="fltp", layout="mono")
             frame.sample_rate, frame.pts = 48_000, at
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -176,7 +178,7 @@ class Station:
             self.tickets.add(ticket)
             answer(request, json.dumps({"ticket": ticket, "seq": 1}).encode(), "application/json")
         elif path == f"/s/{SHOW}/listen.mp3":
-            answer(request, recording(self.programs["aac"], 20), "audio/mp4")
+            answer(request, recording(20), "audio/mp4")
         elif path.startswith("/assets/"):
             file = WEB / path.split("/", 3)[3]
             answer(request, file.read_bytes(), TYPES[file.suffix])
@@ -197,7 +199,7 @@ class Station:
         elif parts[0] == "live" and len(parts) == 3:
             self._live(request, parts[1], parts[2], dict(pair.split("=") for pair in query.split("&") if pair))
         elif parts[:2] == ["archive", SHOW] and parts[2] == "replay.m4a":
-            ranged(request, recording(self.programs["aac"], 8), "audio/mp4")
+            ranged(request, recording(8), "audio/mp4")
         elif parts[:2] == ["archive", SHOW] and parts[3] == "header":
             answer(request, header(BY_NAME[parts[2]]), "audio/mp4")
         elif parts[:2] == ["archive", SHOW]:

@@ -101,16 +101,18 @@ export class Mount {
   #ticket = "";
   bytes = 0;
 
-  /** `edges`: origins to try, the preferred one first; "" is the page's own. */
+  /** `edges`: origins to try, the preferred one first; "" is the page's own. `archive`: address of the show there. */
   constructor(show, rendition, edges, archive) {
     Object.assign(this, { show, rendition, edges: [...new Set(edges)], archive });
   }
 
   /** -> {stamp, parts, close} of an endless stream. */
   async open(query, signal) {
+    const old = this.#ticket;
     this.#ticket ||= await this.#join(signal);
     const response = await this.#reach(`/live/${this.#ticket}/${this.rendition}?${query}`, signal);
     if (response.status === 403) this.#ticket = "";
+    if (response.status === 403 && old) return this.open(query, signal); // with a new ticket
     const stamp = stampOf((await accepted(response)).headers);
     const reader = response.body.getReader();
     return { stamp, parts: this.#parts(reader, stamp.chunkS, signal), close: () => reader.cancel() };
@@ -119,8 +121,7 @@ export class Mount {
   /** `what`: "header", or chunks "a-b" -> parts, those that are there. */
   past(what, outer) {
     return within(outer, ANSWER_MS, async (signal) => {
-      const url = `${this.archive}/archive/${this.show}/${this.rendition}/${what}`;
-      const response = await accepted(await fetch(url, { signal }));
+      const response = await accepted(await fetch(`${this.archive}/${this.rendition}/${what}`, { signal }));
       return this.#split(new BoxSplitter(), new Uint8Array(await response.arrayBuffer()));
     });
   }

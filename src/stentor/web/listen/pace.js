@@ -24,7 +24,7 @@ export class Pace {
   /** `marginS`: the distance wanted when a chunk of `chunkS` arrives. */
   constructor(chunkS) {
     this.chunkS = chunkS;
-    this.baseS = this.marginS = 0.07 + 0.2 * chunkS;
+    this.baseS = this.marginS = 0.09 + 0.24 * chunkS;
   }
 
   /** After a start or a move. */

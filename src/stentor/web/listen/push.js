@@ -6,7 +6,7 @@ import { typeOf } from "./mount.js";
 import { Pace } from "./pace.js";
 import { monotonicMs } from "../shared/time.js";
 
-const EDGE_S = 0.03; // nearer than this to the end of a stretch is at its end
+const DRY_S = 0.2; // a browser runs dry before the end: it has handed the rest to the sound card
 const LATE_S = 0.05; // a start so much later than it should be is put right at once
 const SEEK_S = 0.03; // what a seek takes
 const SOON_S = 3; // a feed so near to live need not be opened anew
@@ -188,15 +188,15 @@ export class Push {
 
   #dry() {
     this.#jump();
-    if (!this.#placed || this.audio.seeking || this.audio.ended || this.aheadS() > EDGE_S) return;
+    if (!this.#placed || this.audio.seeking || this.audio.ended || this.aheadS() > DRY_S) return;
     this.counters.stalls += 1;
     this.#pace.receiveStall(nowS());
   }
 
   /** Over the hole that chunks leave that were never sent. */
   #jump() {
-    if (!this.#placed || this.audio.seeking || this.aheadS() > EDGE_S) return;
+    if (!this.#placed || this.audio.seeking || this.audio.readyState > 2 || this.aheadS() > DRY_S) return;
     const next = this.#buffer.ranges().find(([start]) => start > this.audio.currentTime);
-    if (next) this.#moveTo(this.#following ? Math.max(next[0], Math.min(this.#liveS(), next[1] - EDGE_S)) : next[0]);
+    if (next) this.#moveTo(this.#following ? Math.max(next[0], Math.min(this.#liveS(), next[1])) : next[0]);
   }
 }
