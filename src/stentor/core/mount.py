@@ -105,8 +105,12 @@ def _number(query: Mapping[str, str], name: str) -> int | None:
     return int(text)
 
 
-def head(listen: Listen, grid: Grid, n: int, newest: int, now_ms: int, title: str) -> Response:
-    """The head of an endless answer whose body begins with chunk `n`. `now_ms` is Unix time."""
+def head(listen: Listen, grid: Grid, n: int, newest: int, now_ns: int, title: str) -> Response:
+    """The head of an endless answer whose body begins with chunk `n`.
+
+    `now_ns` is CLOCK_MONOTONIC: a player is told the time by the clock of the grid, which nobody sets.
+    """
+    now_ms = (grid.t0_wall_ns + now_ns - grid.t0_mono_ns) // 1_000_000
     headers = [
         ("Content-Type", listen.rendition.content_type),
         ("Cache-Control", "no-store"),

@@ -121,7 +121,7 @@ class Edge:
         n = first_n(listen.from_n, burst, feed.n, feed.oldest)
         if listen.probe:
             return mount.probe(listen, chunks.header(listen.rendition) or feed.chunk(feed.n))
-        head = mount.head(listen, feed.grid, n, feed.n, time.time_ns() // 1_000_000, self._title)
+        head = mount.head(listen, feed.grid, n, feed.n, time.monotonic_ns(), self._title)
         if head_only:
             return head
         start = Start(encode(head) + chunks.header(listen.rendition), n, listen.icy)

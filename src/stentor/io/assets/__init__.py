@@ -49,7 +49,7 @@ class Assets:
         return self._files.get(name) if tree == self.hash else None
 
     def template(self, name: str, places: Sequence[str] = (), **values: str) -> Template:
-        """The HTML file `name` with `{{asset:PATH}}` and `{{NAME}}` of `values` filled in, `places` left as they are."""
+        """The HTML file `name` with `{{asset:PATH}}` and `{{NAME}}` of `values` filled in, `places` left open."""
         try:
             text = (self._root / name).read_text()
         except OSError as error:

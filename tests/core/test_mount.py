@@ -1,0 +1,127 @@
+"""What an edge answers, decided without a socket."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from stentor.core.mount import Listen, View, answer, head, probe
+from stentor.formats import ticket
+from stentor.model.grid import Grid
+from stentor.model.http import Request, Response
+from stentor.model.rendition import AAC, MP3, OPUS
+
+KEY = b"k" * 32
+NOW = 1_000_000
+SHOW = "talk"
+
+
+def token(show: str = SHOW, kind: ticket.Kind = ticket.Kind.TICKET, not_before: int = NOW, key: bytes = KEY) -> str:
+    made = ticket.Token(kind, ticket.show_tag(show), ticket.Class.LATE, 1, NOW, not_before, NOW + 60)
+    return ticket.mint(made, key)
+
+
+def ask(
+    path: str, method: str = "GET", show: str = SHOW, full: bool = False, now: int = NOW, **headers: str
+) -> Listen | Response:
+    path, _, query = path.partition("?")
+    fields = dict(pair.split("=") for pair in query.split("&") if pair)
+    lower = {name.replace("_", "-").lower(): value for name, value in headers.items()}
+    view = View(show, full, {0: KEY}, {"talk": '{"v":1}'}.get)
+    return answer(Request(method, path, fields, lower), view, now)
+
+
+def refused(answered: Listen | Response) -> tuple[int, str]:
+    assert isinstance(answered, Response) and answered.body
+    problem = json.loads(answered.body)
+    assert problem["status"] == answered.status
+    assert ("Access-Control-Allow-Origin", "*") in answered.headers
+    return answered.status, problem["code"]
+
+
+@pytest.mark.parametrize(
+    ("name", "rendition"), [("opus", OPUS), ("aac", AAC), ("aac.m4a", AAC), ("opus.mp4", OPUS), ("mp3.mp3", MP3)]
+)
+def test_a_ticket_admits_to_every_rendition(name: str, rendition: object) -> None:
+    assert ask(f"/live/{token()}/{name}") == Listen(rendition)  # type: ignore[arg-type]
+
+
+def test_where_to_begin_is_asked_for_in_the_query() -> None:
+    assert ask(f"/live/{token()}/opus?from=7&burst=0") == Listen(OPUS, 7, 0)
+
+
+@pytest.mark.parametrize("query", ["from=", "from=-1", "from=x", "burst=1.5", "from=\u0661", "from=" + "9" * 11])
+def test_what_is_no_number_is_refused(query: str) -> None:
+    assert refused(ask(f"/live/{token()}/opus?{query}")) == (400, "bad-query")
+
+
+def test_titles_are_for_mp3_and_for_who_asks() -> None:
+    assert ask(f"/live/{token()}/mp3", Icy_MetaData="1") == Listen(MP3, icy=True)
+    assert ask(f"/live/{token()}/mp3", Icy_MetaData="0") == Listen(MP3)
+    assert ask(f"/live/{token()}/opus", Icy_MetaData="1") == Listen(OPUS)
+
+
+@pytest.mark.parametrize(
+    ("header", "is_probe"), [("bytes=0-1", True), ("bytes=0-", False), ("bytes=0-999", False), ("junk", False)]
+)
+def test_only_two_bytes_are_a_probe(header: str, is_probe: bool) -> None:
+    assert ask(f"/live/{token()}/aac", Range=header) == Listen(AAC, probe=is_probe)
+
+
+@pytest.mark.parametrize(
+    ("path", "refusal"),
+    [
+        (f"/live/{token(key=b'x' * 32)}/opus", (403, "ticket-forged")),
+        (f"/live/{token()[:-4]}/opus", (403, "ticket-malformed")),
+        (f"/live/{token('other')}/opus", (403, "ticket-wrong-show")),
+        (f"/live/{token(kind=ticket.Kind.PLACE)}/opus", (403, "ticket-wrong-kind")),
+        (f"/live/{token(not_before=NOW + 1)}/opus", (403, "ticket-early")),
+        ("/live//opus", (403, "ticket-malformed")),
+        (f"/live/{token()}/vorbis", (404, "no-rendition")),
+        ("/live/other/now", (404, "no-show")),
+        ("/live/x", (404, "not-found")),
+        ("/", (404, "not-found")),
+    ],
+)
+def test_refusals(path: str, refusal: tuple[int, str]) -> None:
+    assert refused(ask(path)) == refusal
+
+
+def test_an_expired_ticket() -> None:
+    assert refused(ask(f"/live/{token()}/opus", now=NOW + 60)) == (403, "ticket-expired")
+
+
+def test_nothing_on_and_no_room_are_worth_another_try() -> None:
+    for answered, code in (
+        (ask(f"/live/{token()}/opus", show=""), "no-show"),
+        (ask(f"/live/{token()}/opus", full=True), "edge-full"),
+    ):
+        assert refused(answered) == (503, code)
+        assert isinstance(answered, Response) and ("Retry-After", "5") in answered.headers
+
+
+def test_who_has_no_ticket_does_not_learn_that_there_is_no_room() -> None:
+    assert refused(ask("/live/x/opus", full=True)) == (403, "ticket-malformed")
+
+
+def test_the_head_tells_time_by_the_clock_of_the_grid() -> None:
+    grid = Grid(t0_wall_ns=5_000_000_000, t0_mono_ns=1_000_000_000, chunk_samples=12_000)
+    response = head(Listen(OPUS), grid, 7, 8, now_ns=1_250_000_000, title="x")
+    headers = dict(response.headers)
+    assert response.body is None
+    assert [headers[f"Stentor-{name}"] for name in ("T0-Ms", "Chunk-Ms", "N", "Head", "Now-Ms")] == [
+        *("5000", "250", "7", "8", "5250")
+    ]
+    assert "icy-name" not in headers
+
+
+def test_the_head_of_a_stream_with_titles() -> None:
+    headers = dict(head(Listen(MP3, icy=True), Grid(0, 0, 24_000), 1, 0, 0, "a\r\nb").headers)
+    assert (headers["icy-metaint"], headers["icy-name"]) == ("16000", "a  b")
+
+
+def test_the_probe_gets_the_first_two_bytes() -> None:
+    response = probe(Listen(AAC), b"\0\0\0\x18ftyp")
+    assert (response.status, response.body) == (206, b"\0\0")
+    assert dict(response.headers)["Content-Range"] == "bytes 0-1/*"

@@ -1,0 +1,155 @@
+"""A door worker end to end: a real board, the pages of the package, real sockets."""
+
+import gzip
+import json
+import re
+import time
+
+import pytest
+
+from stentor.formats import ticket
+from stentor.io.board import Board
+from stentor.io.keys import ticket_key
+from stentor.io.net.loop import Loop
+from stentor.io.net.server import Server
+from stentor.io.net.sockets import listen
+from stentor.io.wake import BOARD, Caller
+from stentor.model import board
+from stentor.nodes.door import Door
+from stentor.nodes.intake import limits
+from stentor.settings import Settings
+from support.edge import Client
+
+SHOW = board.Show(id="show-1", title="A talk", starts_at_ms=2_000, opens_at_ms=1_000)
+
+
+class House:
+    """One door worker, in the test's own thread."""
+
+    def __init__(self, base, **changes):
+        self.settings = Settings(data_dir=base / "data", run_dir=base / "run")
+        self.board = Board(self.settings.board_dir)
+        self.board.put("desk", board.Desk(1, (SHOW,)))
+        self.board.put("now-show-1", board.Now(at_ms=1, text='{"phase":"open"}'))
+        self.faults = []
+        self.loop = Loop(self.faults.append)
+        self.door = Door(self.settings, 0, self.loop, **changes)
+        listener = listen("127.0.0.1", 0)
+        self.port = listener.getsockname()[1]
+        self.server = Server(self.loop, listener, self.door.answer, limits(self.settings))
+        self.server.start()
+
+    def ask(self, path, method="GET", headers=""):
+        """-> a client with the whole answer."""
+        client = Client(
+            self.port, f"{method} {path} HTTP/1.1\r\nHost: x:1\r\nConnection: close\r\n{headers}\r\n".encode()
+        )
+        deadline = time.monotonic() + 30
+        while not client.closed:
+            assert time.monotonic() < deadline
+            self.loop.turn(time.monotonic() + 0.01)
+            client.read()
+        client.sock.close()
+        return client
+
+    def close(self):
+        self.server.stop()
+        self.door.close()
+        self.loop.close()
+        assert not self.faults
+
+
+@pytest.fixture
+def house(tmp_path):
+    one = House(tmp_path)
+    yield one
+    one.close()
+
+
+def test_a_ticket_that_the_edge_takes(house):
+    body = json.loads(house.ask("/s/show-1/join", "POST").body)
+    keys, now = {0: ticket_key(house.settings.keys_dir)}, int(time.time())
+    token = ticket.check(body["ticket"], keys, ticket.show_tag("show-1"), now)
+    assert isinstance(token, ticket.Token)
+    assert (token.cls, token.seq) == (ticket.Class.LATE, body["seq"])
+    assert body["expires_ms"] == token.expires * 1000 == (token.issued + house.settings.ticket_life_s) * 1000
+
+
+def test_no_number_comes_twice_over_a_restart(house, tmp_path):
+    seen = [json.loads(house.ask("/s/show-1/join").body)["seq"] for _ in range(3)]
+    again = House(tmp_path)
+    seen += [json.loads(again.ask("/s/show-1/join").body)["seq"] for _ in range(3)]
+    again.close()
+    assert len(set(seen)) == 6
+
+
+def test_the_page_and_every_file_it_names(house):
+    page = house.ask("/s/show-1", headers="Accept-Encoding: gzip\r\n")
+    text = gzip.decompress(page.body).decode()
+    assert page.status == 200 and "{{" not in text
+    config = re.search(r'id="config">(.*?)</script>', text)[1]
+    assert json.loads(config) == {"edge_port": 8001, "archive_port": 8004}
+    names = re.findall(r'"(/assets/[^"]+)"', text)
+    assert names
+    for name in names:
+        plain, small = house.ask(name), house.ask(name, headers="Accept-Encoding: gzip\r\n")
+        assert plain.status == 200
+        assert gzip.decompress(small.body) == plain.body if "content-encoding" in small.headers else True
+        assert "immutable" in plain.headers["cache-control"]
+
+
+def test_the_now_object_and_the_list_of_shows(house):
+    assert house.ask("/s/show-1/now").body == b'{"phase":"open"}'
+    listed = json.loads(house.ask("/", headers="Accept: application/json\r\n").body)["shows"]
+    assert [(show["id"], show["phase"]) for show in listed] == [("show-1", "open")]
+    assert b"A talk" in house.ask("/").body
+
+
+def test_head_wherever_get(house):
+    for path in ("/", "/healthz", "/s/show-1", "/s/show-1/now", "/s/show-1/listen.m3u"):
+        got, head = house.ask(path), house.ask(path, "HEAD")
+        assert (head.status, head.body) == (200, b"")
+        assert head.headers["content-length"] == str(len(got.body))
+
+
+def test_a_new_show_is_known_once_the_desk_pokes(house):
+    assert house.ask("/s/other").status == 404
+    house.board.put("desk", board.Desk(2, (SHOW, board.Show("other", "Other", 1, 1))))
+    Caller(house.settings.wake_dir).call(BOARD)
+    assert house.ask("/healthz").status == 200  # a turn of the loop
+    assert house.ask("/s/other").status == 200
+
+
+def test_without_the_desk_what_it_said_last_still_holds(house):
+    house.board.drop("desk")
+    house.door.look()
+    assert house.ask("/s/show-1/join").status == 200
+
+
+def test_a_path_of_the_board_is_no_path_of_a_request(house):
+    house.board.put("nowhere", board.Now(at_ms=1, text="secret"))
+    for show in ("..", "x/../nowhere", "%2e%2e", ".hidden"):
+        assert house.ask(f"/s/{show}/now").status == 404
+
+
+def test_without_pages_there_are_tickets(tmp_path, capsys):
+    house = House(tmp_path, web=tmp_path / "empty")
+    assert "page listen/index.html: No such file" in capsys.readouterr().out
+    page = house.ask("/s/show-1")
+    assert (page.status, json.loads(page.body)["code"]) == (503, "page-missing")
+    assert house.ask("/s/show-1/join").status == 200
+    house.close()
+
+
+def test_without_numbers_the_door_says_so(house):
+    (house.settings.keys_dir / "ticket.seq").write_bytes(b"junk")
+    refused = house.ask("/s/show-1/join")
+    assert (refused.status, json.loads(refused.body)["code"]) == (503, "no-tickets")
+
+
+def test_counters_on_the_board(house):
+    house.ask("/s/show-1/join")
+    house.ask("/nothing")
+    house.door.publish()
+    value = house.board.get("door-0", board.Door)
+    assert (value.requests, value.tickets, value.refused) == (2, 1, 1)
