@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec.structs import replace
 
 from stentor.core.shows import OVER_STAYS_MS, SHOWS_MAX, Entry, Shows
@@ -91,8 +92,6 @@ def test_there_is_no_room_where_none_is_over() -> None:
 
 
 def test_the_size_with_a_change_is_the_size_after_it() -> None:
-    import msgspec
-
     shows = _shows(SHOW)
     longer = replace(SHOW, title="Longer")
     size = shows.size_with(longer)

@@ -16,7 +16,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk_feed, "TURN_S", 0.001)
 
 
-async def _look() -> None:
+def _look() -> None:
     return
 
 
@@ -24,7 +24,7 @@ def test_a_line_at_once_and_at_every_turn_asked_for() -> None:
     async def run() -> tuple[list[bytes], int]:
         feed, looks = Feed(), 0
 
-        async def look() -> None:
+        def look() -> None:
             nonlocal looks
             looks += 1
 

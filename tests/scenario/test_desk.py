@@ -265,6 +265,14 @@ def test_killed_at_any_moment_it_comes_back_with_everything(own_desk: RunningDes
     assert own_desk.ask("POST", "/api/notice", crew, json={"text": "on"}).json() == {"revision": before.revision + 1}
 
 
+def test_a_restarted_desk_knows_at_once_how_far_the_show_has_come(own_desk: RunningDesk) -> None:
+    made = own_desk.create()
+    own_desk.board.put("stage", Stage(at_ms=_now_ms(), show=made["show"], phase=Phase.LIVE))
+    own_desk.kill()
+    own_desk.start()
+    _problem(own_desk.ask("POST", "/api/wish", made["crew_token"], json={"wish": "hold"}), 409, "wish-refused")
+
+
 def test_a_board_that_is_lost_is_written_anew(own_desk: RunningDesk) -> None:
     own_desk.create()
     before = own_desk.on_board()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 
 from stentor.io.http import Problem
 
@@ -20,12 +20,12 @@ class Feed:
         self._turned = asyncio.Event()
         self._lines: dict[str, bytes] = {}
 
-    async def run(self, look: Callable[[], Awaitable[None]]) -> None:
+    async def run(self, look: Callable[[], None]) -> None:
         """Turn until cancelled, with a `look` before each turn; all streams end with it."""
         try:
             while True:
                 await asyncio.sleep(TURN_S)
-                await look()
+                look()
                 self._turn()
         finally:
             self._closed = True

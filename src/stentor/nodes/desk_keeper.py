@@ -45,6 +45,7 @@ class Keeper:
         self._doubt = False  # whether a failed transaction may have left the records ahead of memory
         self._ends: asyncio.Queue[Entry] = asyncio.Queue()  # as short as the shows are few: each ends once
         self.shows = self._loaded()
+        self._take_in_stage()
         self.publish()
 
     async def create(self, make: Callable[[], Made | Refusal], by: str) -> tuple[int, Made] | Refusal:
@@ -75,12 +76,10 @@ class Keeper:
                 return Refusal(Reason.SHOW_OVER, f"The show is {entry.phase.value}; nothing about it changes any more.")
             return await self._keep(show, result, by, what)
 
-    async def look(self) -> None:
+    def look(self) -> None:
         """Take in what the studio says; let go of shows long over; put the board right if it has lost our value."""
-        at_ms = now_ms()
-        for entry in self.shows.receive_stage(self._read("stage", Stage), at_ms):
-            self._ends.put_nowait(entry)
-        left = self.shows.tick(at_ms)
+        self._take_in_stage()
+        left = self.shows.tick(now_ms())
         held = self._read("desk", Desk)
         if left or held is None or held.revision != self.shows.revision:
             self.publish()
@@ -122,7 +121,12 @@ class Keeper:
     async def _settle(self) -> None:
         if self._doubt:
             self.shows = await asyncio.to_thread(self._loaded)
+            self._take_in_stage()
             self._doubt = False
+
+    def _take_in_stage(self) -> None:
+        for entry in self.shows.receive_stage(self._read("stage", Stage), now_ms()):
+            self._ends.put_nowait(entry)
 
     def _loaded(self) -> Shows:
         stored = self.records.current(now_ms() - OVER_STAYS_MS)

@@ -143,7 +143,9 @@ class Orders:
         return await self._done(call, "cap", order, lambda entry: desk.set_cap(entry.show, order.cap))
 
     async def change_seat(self, call: Call, order: SeatOrder) -> Done:
-        step = lambda entry: desk.change_seat(entry.show, call.seat_id, order)  # noqa: E731
+        def step(entry: Entry) -> Show | Refusal:
+            return desk.change_seat(entry.show, call.seat_id, order)
+
         return await self._done(call, f"seat {call.seat_id}", order, step)
 
     async def mute(self, call: Call, order: MuteOrder) -> Done:
@@ -157,7 +159,9 @@ class Orders:
         return self._seat_made(call, await self._change(call, "add", order, step))
 
     async def renew_seat(self, call: Call, order: Order) -> SeatMade:
-        step = lambda entry: desk.renew_seat(entry.show, call.seat_id, self._limits, self._rng)  # noqa: E731
+        def step(entry: Entry) -> Seated | Refusal:
+            return desk.renew_seat(entry.show, call.seat_id, self._limits, self._rng)
+
         return self._seat_made(call, await self._change(call, f"renew {call.seat_id}", order, step))
 
     def _seat_made(self, call: Call, kept: Kept) -> SeatMade:
