@@ -71,6 +71,7 @@ class Serving:
         self.settings = settings
         self._environ = os.environ | to_environ(settings)
         self.log = settings.data_dir / "serve.log"
+        self.serve: asyncio.subprocess.Process | None = None
         self._pids = PidFiles(settings.run_dir / "pids")
 
     async def spawn(self, log: BinaryIO, *arguments: str) -> asyncio.subprocess.Process:
@@ -99,6 +100,16 @@ class Serving:
             probe.settimeout(1.0)
             return probe.connect_ex((self.settings.bind, port)) == 0
 
+    async def until_up(self) -> None:
+        """Until every role accepts. Raises `NotUp`."""
+        deadline = time.monotonic() + START_S_MAX
+        while not self.accepts():
+            if self.serve is None or self.serve.returncode is not None:
+                raise NotUp(f"serve has ended:\n{self.log_tail()}")
+            if time.monotonic() > deadline:
+                raise NotUp(f"not all roles were up in {START_S_MAX:.0f} s:\n{self.log_tail()}")
+            await asyncio.sleep(LOOK_S)
+
     async def create_show(self, order: NewShow) -> ShowMade:
         """Announce a show. Raises `admin.AdminError`."""
         async with Admin(self.settings.desk_socket) as desk:
@@ -117,22 +128,12 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
     """Start `serve` and wait until every role accepts; end it afterwards. Raises `NotUp`."""
     up = Serving(settings)
     with up.log.open("wb") as log:
-        process = await up.spawn(log, "serve")
+        up.serve = await up.spawn(log, "serve")
     try:
-        await _wait_until_up(up, process)
+        await up.until_up()
         yield up
     finally:
-        await stop(process)
-
-
-async def _wait_until_up(up: Serving, process: asyncio.subprocess.Process) -> None:
-    deadline = time.monotonic() + START_S_MAX
-    while not up.accepts():
-        if process.returncode is not None:
-            raise NotUp(f"serve ended with exit code {process.returncode}:\n{up.log_tail()}")
-        if time.monotonic() > deadline:
-            raise NotUp(f"not all roles were up in {START_S_MAX:.0f} s:\n{up.log_tail()}")
-        await asyncio.sleep(LOOK_S)
+        await stop(up.serve)
 
 
 async def stop(process: asyncio.subprocess.Process) -> None:
