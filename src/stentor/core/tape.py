@@ -164,13 +164,14 @@ class TapeReader:
     tail: tape.Broken | None = None  # why the last segment was not read to its end; `torn`: nothing whole comes after
 
     _recent: deque[bytes] = field(default_factory=lambda: deque(maxlen=REPEATED_RECORDS_MAX + 1))  # chains
+    _segment: int = 0  # the one in hand
     _to_repeat: int = 0  # how many of the last records the segment in hand has yet to repeat
 
     @property
     def fault(self) -> Finding | None:
         """Why what was aired cannot be proven, or be written on: None for a sound tape."""
         if self.tail is not None and not self.tail.torn:
-            return Finding(self.segments - 1, self.tail.offset, f"{self.tail.reason}, and whole records follow")
+            return Finding(self._segment, self.tail.offset, f"{self.tail.reason}, and whole records follow")
         return next((finding for finding in self.findings if finding.fatal), None)
 
     @property
@@ -182,7 +183,7 @@ class TapeReader:
 
         Where a segment cannot be read to its end, that is noted in `tail`: the next one may go on from before there.
         """
-        data = memoryview(data)
+        data, self._segment = memoryview(data), self.segments
         first = tape.read(data)
         if not isinstance(first, tape.Record) or first.kind is not tape.Kind.SEGMENT:
             return self._find(0, first.reason if isinstance(first, tape.Broken) else "does not begin with a segment")
@@ -205,7 +206,7 @@ class TapeReader:
         return True
 
     def _find(self, offset: int, reason: str) -> bool:
-        self.findings.append(Finding(max(0, self.segments - 1), offset, reason))
+        self.findings.append(Finding(self._segment, offset, reason))
         return False
 
     def _take_segment(self, data: bytes | memoryview, record: tape.Record) -> bool:

@@ -110,7 +110,7 @@ class Archive:
             raise Problem(400, "bad-span", "Ask for chunks as first-last.", f"At most {CHUNKS_MAX} at once.")
         assert found.meta is not None
         oldest, newest = found.meta.first_n, found.last_n
-        if last < oldest or first > newest:
+        if max(first, oldest) > min(last, newest):
             raise Problem(404, "not-recorded", "These chunks are not recorded.", f"Recorded are {oldest}..{newest}.")
         return max(first, oldest), min(last, newest), last <= newest or found.ended
 
@@ -132,8 +132,10 @@ def _saved_as(name: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{name}"'}
 
 
-def _preflight(_: Request) -> Response:
-    """Browsers ask before they send `Range` or `If-Range` to another origin."""
+def _elsewhere(request: Request) -> Response:
+    """Preflights, which browsers send before they ask another origin for a range; nothing else is here."""
+    if request.method != "OPTIONS":
+        raise Problem(404, "not-found", "There is nothing here.")
     allowed = {"Access-Control-Allow-Headers": "Range, If-Range, If-None-Match", "Access-Control-Max-Age": "86400"}
     return Response(status_code=204, headers={**allowed, "Access-Control-Allow-Methods": "GET, HEAD"})
 
@@ -141,12 +143,12 @@ def _preflight(_: Request) -> Response:
 def build_app(shelf: Shelf) -> ASGIApp:
     archive = Archive(shelf)
     routes = [
-        Route("/archive/{path:path}", _preflight, methods=["OPTIONS"]),
         Route("/archive/{show}/replay.{suffix}", archive.replay),
         Route("/archive/{show}/info", archive.info),
         Route("/archive/{show}/proof/{rendition}.json", archive.proof),
         Route("/archive/{show}/tape/{file}", archive.segment),
         Route("/archive/{show}/{rendition}/header", archive.header),
         Route("/archive/{show}/{rendition}/{span}", archive.chunks),
+        Route("/archive/{path:path}", _elsewhere, methods=["GET", "HEAD", "OPTIONS"]),
     ]
     return application(routes, headers=_OPEN)
