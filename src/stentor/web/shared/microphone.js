@@ -1,134 +1,132 @@
-/** A microphone on a page: choice, level, join, mute, leave. Fills an element that holds the markup of speak/index.html. */
+/** The panel of one's own microphone, the same for crew and speakers. */
 
-import { Voice } from "./whip.js";
+import { attribute, find, made, text } from "./dom.js";
+import { Meter } from "./meter.js";
+import { obstacle, Voice } from "./voice.js";
 
-const PROCESSING = { echoCancellation: true, noiseSuppression: true, autoGainControl: true, channelCount: 1 };
-const METER_FLOOR_DB = -60;
+const LEVEL_MS = 50;
+const QUIET_DBFS = -50;
+const QUIET_MS = 6_000;
 
-const WHY = {
-  NotAllowedError: "The browser was not allowed to use the microphone. Allow it in the address bar, then try again.",
-  NotFoundError: "No microphone was found. Plug one in, then try again.",
-  NotReadableError: "The microphone is in use by another program.",
+const HTML = `<section class="mic" aria-labelledby="mic-title">
+  <h2 id="mic-title">Your microphone</h2>
+  <p class="mic-hint">Nobody hears you before you join. Wear headphones if you can.</p>
+  <button type="button" class="button strong mic-open">Use the microphone</button>
+  <div class="mic-set" hidden>
+    <label class="field">Microphone <select class="mic-choice"></select></label>
+    <div class="mic-level"></div>
+    <label class="tick"><input type="checkbox" class="mic-clean" checked> Reduce echo and noise</label>
+  </div>
+  <p class="mic-keys" hidden>
+    <button type="button" class="button strong mic-join">Join</button>
+    <button type="button" class="button mic-mute" aria-pressed="false">Mute</button>
+    <button type="button" class="button mic-leave">Leave</button>
+  </p>
+  <p class="mic-state" role="status"></p>
+  <audio class="mic-others"></audio>
+</section>`;
+
+const STATES = {
+  off: "",
+  ready: "You can join now.",
+  joining: "Joining…",
+  joined: "You are connected and hear the others.",
+  waiting: "The connection was lost; it is made anew by itself.",
+  failed: "",
 };
 
-/** 0..1 of a level in dBFS, for meters. */
-export const meterPart = (dbfs) => Math.max(0, Math.min(1, 1 - dbfs / METER_FLOOR_DB));
-
-export class Microphone {
-  #stream = null;
-  #voice = null;
-  #analyser = null;
+export class Microphone extends EventTarget {
   #muted = false;
+  #loudAt = performance.now();
 
-  /** `where()` gives {endpoint, token}; `onMuted(muted)` is told what the speaker pressed. */
-  constructor(root, where, onMuted) {
-    this.part = (name) => root.querySelector(`[data-part="${name}"]`);
-    Object.assign(this, { where, onMuted });
-    this.part("join").addEventListener("click", () => (this.#voice ? this.leave() : this.join()));
-    this.part("mute").addEventListener("click", () => this.onMuted(!this.#muted));
-    this.part("device").addEventListener("change", () => this.#open().catch((error) => this.#explain(error)));
+  /** `url`: the studio's WHIP endpoint. `setMuted(muted)`: tells the desk. Event "change": `voice.state` is another. */
+  constructor(url, token, setMuted) {
+    super();
+    this.root = made(HTML);
+    this.setMuted = setMuted;
+    this.meter = new Meter("Level of your microphone");
+    this.part(".mic-level").append(this.meter.root);
+    this.voice = new Voice(url, token, this.part(".mic-others"));
+    this.voice.addEventListener("change", () => this.#draw());
+    this.#connect();
+    this.#draw(obstacle());
+    setInterval(() => this.#listen(), LEVEL_MS);
   }
 
-  /** Ask for the microphone and show its level, before anybody can hear it. */
-  async prepare() {
-    if (!navigator.mediaDevices?.getUserMedia) {
-      this.say("A browser gives a microphone only to pages on https or on this machine itself.", true);
-      return;
-    }
-    await this.#open().catch((error) => this.#explain(error));
+  part(selector) {
+    return find(selector, this.root);
   }
 
-  async join() {
-    if (!this.#stream) await this.prepare();
-    if (!this.#stream) return;
-    const [track] = this.#stream.getAudioTracks();
-    const { endpoint, token } = this.where();
-    const told = (state, reason) => this.#tell(state, reason);
-    this.#voice = new Voice({ endpoint, token, track, onState: told, onProgram: (stream) => this.#hear(stream) });
-    this.#applyMute();
-    await this.#voice.run();
+  get joined() {
+    return this.voice.state === "joined";
   }
 
-  leave() {
-    this.#voice?.stop();
-    this.#voice = null;
-    this.#tell("left", "You have left the stage.");
-  }
-
-  /** What the desk says of this seat. */
-  setMuted(muted) {
+  /** What the desk says of this seat: whoever muted it, nothing is sent from now on. */
+  receiveMuted(muted) {
     this.#muted = muted;
-    this.part("mute").setAttribute("aria-pressed", String(muted));
-    this.part("mute").textContent = muted ? "Unmute" : "Mute";
-    this.#applyMute();
+    this.voice.mute(muted);
+    attribute(this.part(".mic-mute"), "aria-pressed", String(muted));
+    text(this.part(".mic-mute"), muted ? "Unmute" : "Mute");
   }
 
-  say(text, trouble = false) {
-    this.part("says").textContent = text;
-    this.part("says").dataset.trouble = String(trouble);
-  }
-
-  /** Silence leaves the machine at once, whatever the network does. */
-  #applyMute() {
-    this.#stream?.getAudioTracks().forEach((track) => (track.enabled = !this.#muted));
+  #connect() {
+    const on = (selector, event, act) => this.part(selector).addEventListener(event, act);
+    const open = () => this.#open();
+    on(".mic-open", "click", open);
+    on(".mic-choice", "change", open);
+    on(".mic-clean", "change", open);
+    on(".mic-join", "click", () => this.voice.join());
+    on(".mic-leave", "click", () => this.voice.leave());
+    on(".mic-mute", "click", () => this.#toggleMute());
+    navigator.mediaDevices?.addEventListener("devicechange", () => this.voice.track && this.#list());
   }
 
   async #open() {
-    const chosen = this.part("device").value;
-    const audio = chosen ? { ...PROCESSING, deviceId: { exact: chosen } } : PROCESSING;
-    const stream = await navigator.mediaDevices.getUserMedia({ audio });
-    this.#stream?.getTracks().forEach((track) => track.stop());
-    this.#stream = stream;
-    this.#voice?.setTrack(stream.getAudioTracks()[0]);
-    this.#applyMute();
-    this.#measure(stream);
-    await this.#list(stream);
-    this.say(this.#voice ? "" : "Speak: the meter should move. Nobody hears you yet.");
+    await this.voice.open(this.part(".mic-choice").value, this.part(".mic-clean").checked);
+    this.voice.mute(this.#muted);
+    this.#loudAt = performance.now();
+    if (this.voice.track) await this.#list();
   }
 
-  #explain(error) {
-    this.say(WHY[error.name] ?? `The microphone cannot be used: ${error.message}`, true);
-  }
-
-  async #list(stream) {
+  /** Names of microphones are told only once one is open. */
+  async #list() {
     const devices = (await navigator.mediaDevices.enumerateDevices()).filter(({ kind }) => kind === "audioinput");
-    const inUse = stream.getAudioTracks()[0].getSettings().deviceId;
-    const options = devices.map(({ deviceId, label }, at) => new Option(label || `Microphone ${at + 1}`, deviceId));
-    this.part("device").replaceChildren(...options);
-    this.part("device").value = inUse;
+    const chosen = this.voice.track.getSettings().deviceId;
+    const options = devices.map(({ deviceId, label }) => new Option(label || "Microphone", deviceId, false, deviceId === chosen));
+    this.part(".mic-choice").replaceChildren(...options);
   }
 
-  #measure(stream) {
-    const context = new AudioContext();
-    const analyser = context.createAnalyser();
-    analyser.fftSize = 2048;
-    context.createMediaStreamSource(stream).connect(analyser);
-    const first = !this.#analyser;
-    this.#analyser = analyser;
-    if (first) this.#drawLevel(new Float32Array(analyser.fftSize));
+  /** At once here, so that nothing is said that was not meant to be; then at the desk. */
+  #toggleMute() {
+    this.receiveMuted(!this.#muted);
+    this.setMuted(this.#muted);
   }
 
-  #drawLevel(samples) {
-    this.#analyser.getFloatTimeDomainData(samples);
-    const peak = samples.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-    this.part("level").value = this.#muted ? 0 : meterPart(20 * Math.log10(peak + 1e-6));
-    requestAnimationFrame(() => this.#drawLevel(samples));
+  #listen() {
+    const level = this.voice.level();
+    this.meter.set(level);
+    if (level > QUIET_DBFS || this.#muted) this.#loudAt = performance.now();
+    const quiet = this.voice.track !== null && performance.now() - this.#loudAt > QUIET_MS;
+    text(this.part(".mic-hint"), quiet ? "This microphone is silent. Is it the right one, and switched on?" : "Nobody hears you before you join. Wear headphones if you can.");
+    this.part(".mic-hint").hidden = this.joined && !quiet;
   }
 
-  #hear(stream) {
-    const audio = this.part("program");
-    audio.srcObject = stream;
-    audio.play().catch(() => this.say("Press anywhere to hear the others.", true));
-    addEventListener("pointerdown", () => audio.play().catch(() => {}), { once: true });
+  #draw(problem = this.voice.problem) {
+    const { state, track } = this.voice;
+    const inside = ["joining", "joined", "waiting"].includes(state);
+    this.part(".mic-open").hidden = track !== null || Boolean(obstacle());
+    this.part(".mic-set").hidden = track === null;
+    this.part(".mic-keys").hidden = track === null;
+    this.part(".mic-join").hidden = inside;
+    for (const selector of [".mic-mute", ".mic-leave"]) this.part(selector).hidden = !inside;
+    attribute(this.part(".mic-state"), "data-kind", problem ? "trouble" : "");
+    text(this.part(".mic-state"), [STATES[state], problem].filter(Boolean).join(" "));
+    this.dispatchEvent(new Event("change"));
   }
+}
 
-  #tell(state, reason) {
-    const connected = state === "connected";
-    const words = { connecting: "Connecting…", connected: "Connected. You hear the program without your own voice." };
-    if (state === "refused") this.#voice = null;
-    this.part("join").textContent = this.#voice ? "Leave" : "Join";
-    this.part("mute").hidden = !this.#voice;
-    document.body.dataset.stage = state;
-    this.say(words[state] ?? reason, !connected && state !== "connecting" && state !== "left");
-  }
+/** Where the studio takes offers: its own port, or this page's origin. */
+export function studioUrl(port) {
+  const origin = port ? `${location.protocol}//${location.hostname}:${port}` : location.origin;
+  return `${origin}/stage/whip`;
 }

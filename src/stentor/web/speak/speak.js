@@ -1,43 +1,63 @@
-/** The speaker's page: a seat, a microphone, and a lamp that cannot be misread. */
+/** The speaker page: a microphone, and an on-air light that cannot be missed. */
 
-import { follow, post, token } from "../shared/api.js";
-import { Microphone } from "../shared/microphone.js";
-import { hourText } from "../shared/time.js";
+import { Desk, tokenOfPage } from "../shared/api.js";
+import { attribute, find, text } from "../shared/dom.js";
+import { Microphone, studioUrl } from "../shared/microphone.js";
+import { lightWords, whenWords } from "./words.js";
 
-const byId = (id) => document.getElementById(id);
-let studioPort = 0;
+const token = tokenOfPage();
+const desk = new Desk(token);
+let state = null;
+let microphone = null;
 
-function studio() {
-  const origin = studioPort ? `${location.protocol}//${location.hostname}:${studioPort}` : location.origin;
-  return { endpoint: `${origin}/stage/whip`, token };
+function problem(words) {
+  find("#problem").hidden = !words;
+  text(find("#problem"), words);
 }
 
-const microphone = new Microphone(byId("microphone"), studio, async (muted) => {
-  microphone.setMuted(muted);
-  await post("/crew/api/seat", { muted }).catch((error) => microphone.say(error.message, true));
-});
-
-function lampOf({ show, seat }) {
-  if (document.body.dataset.stage !== "connected") return ["off", "Not connected"];
-  if (seat.muted) return ["hold", "Muted"];
-  if (!seat.on_air) return ["off", "Backstage"];
-  return show.phase === "live" ? ["live", "On air"] : ["hold", "On air at the start"];
+function draw() {
+  if (!state) return;
+  const [light, word, hint] = lightWords(state, microphone.joined);
+  attribute(document.body, "data-air", light);
+  text(find("#light"), word);
+  text(find("#light-hint"), hint);
+  text(find("#when"), whenWords(state.show, Date.now()));
+  document.title = `${light === "on" ? "● " : ""}${word} · ${state.show.title}`;
 }
 
-function draw(state) {
-  studioPort = state.studio_port;
-  byId("title").textContent = document.title = state.show.title;
-  byId("you").textContent = state.seat.name;
-  byId("when").textContent = `Starts ${hourText(state.show.starts_at_ms, Date.now())} · ${state.show.phase}`;
-  microphone.setMuted(state.seat.muted);
-  const [lamp, words] = lampOf(state);
-  byId("lamp").dataset.lamp = lamp;
-  if (byId("lamp").textContent !== words) byId("lamp").textContent = words;
+function begin() {
+  microphone = new Microphone(studioUrl(state.studio_port), token, (muted) =>
+    desk.ask("seat", { muted }).catch((error) => problem(error.message)),
+  );
+  microphone.addEventListener("change", draw);
+  find("#mic").append(microphone.root);
+}
+
+function receive(latest) {
+  state = latest;
+  problem("");
+  if (!microphone) begin();
+  text(find("#title"), state.show.title);
+  text(find("#who"), state.seat.name);
+  microphone.receiveMuted(state.seat.muted);
+  if (["ended", "cancelled"].includes(state.show.phase)) microphone.voice.leave();
+  draw();
+}
+
+/** The desk is not needed to be heard: only what it says may be old. */
+function lost(error) {
+  if (error.status && !error.passing) {
+    microphone?.voice.leave();
+    text(find("#light"), "No entry");
+    text(find("#light-hint"), "");
+    problem(error.message);
+  } else problem("The crew's desk cannot be reached right now. What you say is still heard.");
 }
 
 if (token) {
-  follow("/crew/api/seat/events", draw, (why) => microphone.say(why, true));
-  microphone.prepare();
+  desk.follow("seat/events", receive, lost);
+  setInterval(draw, 500);
 } else {
-  microphone.say("This link is not complete: what stands after its # is missing. Ask the crew for it again.", true);
+  text(find("#light"), "No link");
+  problem("This address is not whole: the part behind the # is missing. Open the link as you were given it.");
 }
