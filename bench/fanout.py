@@ -18,12 +18,12 @@ from stentor.model.grid import SAMPLE_RATE, Grid
 from support.contestants import CONTESTANTS, Contestant
 from support.crowd import Crowd, crowd
 from support.figures import machine, median
-from support.processes import BenchError, cpu_s, end_on_sigterm, pin_self, private_bytes
+from support.processes import BenchError, alone, cpu_s, private_bytes
 from support.pulse import Pulse, new_grid, opus_bytes
 
 CHUNK_S = (0.5, 1.0)
 AT_ONCE = 2_000  # joins at a time, within every server's backlog
-TRIES = 3  # of one turn, if it is void
+TRIES = 2  # of one turn, if it is void
 SETTLE_CHUNKS = 1
 
 
@@ -42,7 +42,7 @@ class Turn(NamedTuple):
     gap_ms_max: float
 
 
-FULL = Plan(10_000, 9, 8.0)
+FULL = Plan(10_000, 9, 6.0)
 QUICK = Plan(1_000, 3, 3.0)
 
 
@@ -84,19 +84,19 @@ def turn(name: str, grid: Grid, plan: Plan) -> Turn:
             return taken._replace(memory_bytes=(private_bytes(server.pids) - empty) / plan.listeners)
 
 
-def attempt(name: str, chunk_s: float, plan: Plan) -> tuple[Turn, int]:
-    """-> the first turn that counts, and how many were void before it."""
+def attempt(name: str, chunk_s: float, plan: Plan) -> tuple[Turn | None, int]:
+    """-> the first turn that counts, or None, and how many were void."""
     for void in range(TRIES):
         try:
             return turn(name, new_grid(round(chunk_s * SAMPLE_RATE)), plan), void
         except BenchError as error:
             print(f"void: {name} at {chunk_s} s: {error}", file=sys.stderr)
-    raise BenchError(f"{name} at {chunk_s} s: {TRIES} void turns")
+    return None, TRIES
 
 
 def rounds(chunk_s: float, names: list[str], plan: Plan) -> dict[str, Any]:
     """All rounds at one length of chunk; who begins changes from round to round."""
-    turns: dict[str, list[Turn]] = {name: [] for name in names}
+    turns: dict[str, list[Turn | None]] = {name: [] for name in names}
     void = dict.fromkeys(names, 0)
     for number in range(plan.rounds):
         at = number % len(names)
@@ -104,11 +104,14 @@ def rounds(chunk_s: float, names: list[str], plan: Plan) -> dict[str, Any]:
             taken, voids = attempt(name, chunk_s, plan)
             turns[name].append(taken)
             void[name] += voids
-            print(f"{chunk_s} s, round {number + 1}: {name} {taken.cpu_us:.2f} us", file=sys.stderr)
+            print(f"{chunk_s} s, round {number + 1}: {name} {taken.cpu_us if taken else 0:.2f} us", file=sys.stderr)
     return {"servers": {name: summary(turns[name], void[name]) for name in names}, "ratios": ratios(turns)}
 
 
-def summary(turns: list[Turn], void: int) -> dict[str, Any]:
+def summary(all_turns: list[Turn | None], void: int) -> dict[str, Any]:
+    turns = [one for one in all_turns if one]
+    if not turns:
+        return {"void_turns": void}
     return {
         "cpu_us_listener_second": median([one.cpu_us for one in turns], 2),
         "memory_bytes_listener": median([one.memory_bytes for one in turns], 0),
@@ -119,11 +122,15 @@ def summary(turns: list[Turn], void: int) -> dict[str, Any]:
     }
 
 
-def ratios(turns: dict[str, list[Turn]]) -> dict[str, Any]:
-    """Stentor's CPU over each other's, round by round."""
-    own = turns.get("stentor", [])
-    others = {name: [a.cpu_us / b.cpu_us for a, b in zip(own, them, strict=True)] for name, them in turns.items()}
-    return {f"stentor/{name}": median(each) for name, each in others.items() if own and name != "stentor"}
+def ratios(turns: dict[str, list[Turn | None]]) -> dict[str, Any]:
+    """Stentor's CPU over each other's, from the rounds in which both counted."""
+    found = {}
+    for name in [one for one in turns if one != "stentor"]:
+        pairs = zip(turns.get("stentor", []), turns[name], strict=False)
+        each = [own.cpu_us / other.cpu_us for own, other in pairs if own and other]
+        if each:
+            found[f"stentor/{name}"] = median(each)
+    return found
 
 
 def main() -> int:
@@ -136,13 +143,12 @@ def main() -> int:
     arguments = parser.parse_args()
     plan = QUICK if arguments.quick else FULL
     plan = plan._replace(listeners=arguments.listeners or plan.listeners, rounds=arguments.rounds or plan.rounds)
-    end_on_sigterm()
-    pin_self()
-    result: dict[str, Any] = {"machine": machine(), **plan._asdict()}
-    names = arguments.only or list(CONTESTANTS)
-    for chunk_s in arguments.chunk_s or CHUNK_S:
-        result[f"chunk_{chunk_s}_s"] = rounds(chunk_s, names, plan)
-    print(json.dumps(result, indent=1))
+    with alone():
+        result: dict[str, Any] = {"machine": machine(), **plan._asdict()}
+        names = arguments.only or list(CONTESTANTS)
+        for chunk_s in arguments.chunk_s or CHUNK_S:
+            result[f"chunk_{chunk_s}_s"] = rounds(chunk_s, names, plan)
+        print(json.dumps(result, indent=1))
     return 0
 
 

@@ -20,7 +20,7 @@ from stentor.settings import Settings
 from support.contestants import Contestant, stentor
 from support.crowd import Crowd, crowd
 from support.figures import machine, median
-from support.processes import BenchError, end_on_sigterm, pin_self
+from support.processes import BenchError, alone
 from support.pulse import Pulse, new_grid, opus_bytes
 
 CHUNK_S = 0.5
@@ -38,7 +38,7 @@ class Plan(NamedTuple):
     pairs: int
 
 
-FULL = Plan(5_000, 1_000, 3)
+FULL = Plan(5_000, 1_000, 2)
 QUICK = Plan(500, 100, 1)
 
 
@@ -129,9 +129,8 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="500 and 100 listeners, once")
     plan = QUICK if parser.parse_args().quick else FULL
-    end_on_sigterm()
-    pin_self()
-    print(json.dumps({"machine": machine(), **plan._asdict(), "chunk_s": CHUNK_S, **session(plan)}, indent=1))
+    with alone():
+        print(json.dumps({"machine": machine(), **plan._asdict(), "chunk_s": CHUNK_S, **session(plan)}, indent=1))
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import socket
@@ -15,7 +16,9 @@ from typing import IO
 
 BENCH = Path(__file__).parents[1]
 BUILD = BENCH / ".build"
+LOCK = Path("/dev/shm/stentor-bench.lock")
 SERVER_CORE, CROWD_CORE = 0, 1
+NICE = -10  # of servers, crowd and feeder alike: what else runs on the machine should not starve them
 READY_S = 10.0
 _CPUCLOCK_SCHED = 2  # of a process by its id, see clock_getcpuclockid(3)
 
@@ -33,14 +36,23 @@ def compiled(source: str, *flags: str) -> Path:
     return made
 
 
-def end_on_sigterm() -> None:
-    """Let SIGTERM unwind the stack, so that everything started is ended."""
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """One bench at a time on this machine, on the core of the crowd, and ended by SIGTERM as by Ctrl-C."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-
-
-def pin_self() -> None:
-    """What feeds the servers shares the core of the crowd."""
     os.sched_setaffinity(0, {CROWD_CORE})
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with contextlib.suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, NICE)  # inherited by all that is started
+        prefer(os.getpid())
+        yield
+
+
+def prefer(pid: int) -> None:
+    """Give the session of `pid` a priority: where sessions are scheduled as groups, nice counts only within one."""
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text(str(NICE))
 
 
 @contextlib.contextmanager
@@ -52,6 +64,7 @@ def running(
     env = os.environ | (environ or {})
     process = subprocess.Popen(words, env=env, stderr=log, start_new_session=True, **pipes)
     try:
+        prefer(process.pid)
         yield process
     finally:
         with contextlib.suppress(ProcessLookupError):
