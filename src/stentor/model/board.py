@@ -2,6 +2,7 @@
 
 desk        `Desk`      written by the desk: shows, what the crew wants, who may speak
 stage       `Stage`     written by the studio: what is
+ended-<show> `Stage`    written by the studio when a show is over: how it ended
 levels      `Levels`    written by the studio four times a second
 usher       `Usher`     written by the usher: health of the hold watcher
 edge-<i>    `Edge`      one a worker, once a second

@@ -100,9 +100,16 @@ class Studio:
         if run.over:
             self._last = run.state(self._stage_now(desk.revision))
             self._board.put(f"ended-{run.show.id}", self._last)
+            self._forget_but({show.id for show in desk.shows})
             self.stage.apply(None)
             self._run = None
             await asyncio.to_thread(run.close)
+
+    def _forget_but(self, shows: set[str]) -> None:
+        """The board keeps how a show ended for as long as the desk keeps the show on it."""
+        for key in self._board.keys("ended-"):
+            if key.removeprefix("ended-") not in shows:
+                self._board.drop(key)
 
     async def _wait(self, seconds: float) -> None:
         """Until poked, or `seconds`."""
