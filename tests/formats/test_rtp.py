@@ -19,6 +19,7 @@ def test_a_packet_comes_back_as_it_was(payload_type, sequence, timestamp, ssrc, 
 def test_any_bytes_are_a_packet_or_a_reason(data):
     assert isinstance(rtp.parse(data), rtp.Packet | rtp.Malformed)
     rtp.last_sender_report(data)
+    rtp.reported_loss(data, 0)
     assert 0 <= rtp.opus_samples(data) <= rtp.OPUS_SAMPLES_MAX
 
 
@@ -67,6 +68,8 @@ def test_a_sender_report_is_read_back():
     assert rtp.last_sender_report(data) == ntp >> 16 & 0xFFFFFFFF
     assert data[32:36] == b"\xff\xff\xff\xff"  # fraction clamped, loss of -1
     assert rtp.last_sender_report(rtp.goodbye(1)) is None
+    assert rtp.reported_loss(rtp.goodbye(1) + data, 5) == 255 / 256
+    assert rtp.reported_loss(data, 6) is None
 
 
 def test_control_packets_parse_in_another_implementation():

@@ -66,8 +66,10 @@ def test_media_both_ways_over_one_port_for_all():
         for index, pair in enumerate(pairs):
             assert pair.caller.send(TOC + bytes([index]), 960)
             assert pair.answerer.send(TOC + bytes([index, 1]), 960)
-            assert pair.caller.report(0, 0, 0, 0) and pair.answerer.report(0, 0, 0, 0)
         await until(lambda: all(pair.to_caller and pair.to_answerer for pair in pairs))
+        for pair in pairs:
+            assert pair.caller.report(64, 0, 0, 0) and pair.answerer.report(0, 0, 0, 0)
+        await until(lambda: all(pair.answerer.reported_loss == 0.25 for pair in pairs))
         for index, pair in enumerate(pairs):
             assert [packet.payload for packet in pair.to_answerer] == [TOC + bytes([index])]
             assert [packet.payload for packet in pair.to_caller] == [TOC + bytes([index, 1])]

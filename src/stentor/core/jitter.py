@@ -28,9 +28,10 @@ TARGET_SAMPLES = 3 * FRAME_SAMPLES  # gathered before playing starts
 TARGET_SAMPLES_MAX = 10 * FRAME_SAMPLES
 CAPACITY_SAMPLES = SAMPLE_RATE  # queued at most
 STARVED_MAX = 10  # frames concealed without a packet before the buffer falls silent
-GUARD_S = 0.010  # what the latest packet of a while must still have waited after a merge
+GUARD_S = 0.005  # what the latest packet of a while must still have waited after a merge
 PATIENCE_S = 2.0  # the first while
 PATIENCE_S_MAX = 30.0
+UNREST_S = 5.0  # starvations closer than this are one
 MERGE_EVERY = 10  # frames between two merges
 STRETCH_EVERY_S = 1.0
 DROPOUT_MAX = 3000  # RFC 3550 section A.1
@@ -112,7 +113,7 @@ class JitterBuffer:
     def __init__(self) -> None:
         self.counters = Counters()
         self._patience_s = PATIENCE_S
-        self._stretched_at = float("-inf")
+        self._unrest_at = self._stretched_at = float("-inf")
         self._reset()
 
     def _reset(self) -> None:
@@ -216,7 +217,9 @@ class JitterBuffer:
             self._be_patient(now)
 
     def _be_patient(self, now: float) -> None:
-        self._patience_s = min(PATIENCE_S_MAX, 2 * self._patience_s)
+        if now - self._unrest_at > UNREST_S:
+            self._patience_s = min(PATIENCE_S_MAX, 2 * self._patience_s)
+        self._unrest_at = now
         self._watch(now)
 
     def _watch(self, now: float) -> None:

@@ -7,6 +7,7 @@ exception. Timestamps and durations are in samples at 48 kHz (RFC 7587 section 4
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -118,14 +119,32 @@ def goodbye(ssrc: int) -> bytes:
     return _rtcp(_BYE, 1, struct.pack(">I", ssrc))
 
 
+def reported_loss(data: bytes, ssrc: int) -> float | None:
+    """The share of `ssrc`'s packets that the reports in a compound packet call lost; None where they do not say."""
+    for kind, count, at, end in _control_packets(data):
+        first = at + {_SR: 28, _RR: 8}.get(kind, end)
+        for block in range(first, min(end, first + count * _REPORT.size), _REPORT.size):
+            if block + 5 <= end and int.from_bytes(data[block : block + 4]) == ssrc:
+                return data[block + 4] / 256
+    return None
+
+
+def _control_packets(data: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Type, count, start and end of each packet in a compound one, as far as they are whole."""
+    at = 0
+    while at + 4 <= len(data):
+        end = at + 4 + 4 * int.from_bytes(data[at + 2 : at + 4])
+        if end > len(data):
+            return
+        yield data[at + 1], data[at] & 31, at, end
+        at = end
+
+
 def last_sender_report(data: bytes) -> int | None:
     """Middle 32 bits of the NTP time in a compound packet's sender report, for the next report block; None without."""
-    at = 0
-    while at + 8 <= len(data):
-        kind, words = data[at + 1], int.from_bytes(data[at + 2 : at + 4])
-        if kind == _SR and at + 16 <= len(data):
+    for kind, _, at, end in _control_packets(data):
+        if kind == _SR and at + 16 <= end:
             return int.from_bytes(data[at + 10 : at + 14])
-        at += 4 + 4 * words
     return None
 
 

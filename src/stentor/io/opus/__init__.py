@@ -74,6 +74,7 @@ class Decoder:
         self._state = _lib.opus_decoder_create(SAMPLE_RATE, 1, ctypes.byref(error))
         _checked(error.value)
         self._buffer = np.zeros(PACKET_SAMPLES_MAX, np.float32)
+        self._buffer_at = self._buffer.ctypes.data
 
     def __del__(self) -> None:
         if getattr(self, "_state", None):
@@ -95,14 +96,14 @@ class Decoder:
 
     def _decode(self, packet: bytes | None, samples: int, *, fec: bool) -> Samples:
         size = 0 if packet is None else len(packet)
-        count = _lib.opus_decode_float(self._state, packet, size, self._buffer.ctypes.data, samples, int(fec))
+        count = _lib.opus_decode_float(self._state, packet, size, self._buffer_at, samples, int(fec))
         return self._buffer[: _checked(count)].copy()
 
 
 class Encoder:
     """One stream's encoder, for voice: constant frames of 20 ms with in-band error correction.
 
-    `loss_percent` is the loss to be prepared for; the more, the more bits the correction gets.
+    `loss_percent` is the loss to be prepared for: the more, the more bits the correction gets; at 0 there is none.
     """
 
     def __init__(self, bitrate_bps: int, *, loss_percent: int = 10, complexity: int = 5) -> None:
@@ -110,10 +111,13 @@ class Encoder:
         self._state = _lib.opus_encoder_create(SAMPLE_RATE, 1, _APPLICATION_VOIP, ctypes.byref(error))
         _checked(error.value)
         self._packet = ctypes.create_string_buffer(PACKET_BYTES_MAX)
+        self._frame = np.zeros(FRAME_SAMPLES, np.float32)
+        self._frame_at = self._frame.ctypes.data
         self._set(_SET_BITRATE, bitrate_bps)
         self._set(_SET_COMPLEXITY, complexity)
-        self._set(_SET_INBAND_FEC, int(loss_percent > 0))
-        self._set(_SET_PACKET_LOSS_PERC, loss_percent)
+        self._set(_SET_INBAND_FEC, 1)
+        self._loss_percent = -1
+        self.prepare_for_loss(loss_percent)
 
     def __del__(self) -> None:
         if getattr(self, "_state", None):
@@ -122,10 +126,16 @@ class Encoder:
     def _set(self, request: int, value: int) -> None:
         _checked(_lib.opus_encoder_ctl(self._state, request, ctypes.c_int(value)))
 
+    def prepare_for_loss(self, percent: int) -> None:
+        """Change the loss to be prepared for, from the next packet on."""
+        if percent != self._loss_percent:
+            self._loss_percent = percent
+            self._set(_SET_PACKET_LOSS_PERC, percent)
+
     def encode(self, samples: Samples) -> bytes:
         """960 samples -> one packet. Raises `OpusError` for any other length."""
         if len(samples) != FRAME_SAMPLES:
             raise OpusError(f"{len(samples)} samples where a frame has {FRAME_SAMPLES}")
-        frame = np.ascontiguousarray(samples, np.float32)
-        size = _lib.opus_encode_float(self._state, frame.ctypes.data, FRAME_SAMPLES, self._packet, PACKET_BYTES_MAX)
+        self._frame[:] = samples
+        size = _lib.opus_encode_float(self._state, self._frame_at, FRAME_SAMPLES, self._packet, PACKET_BYTES_MAX)
         return self._packet.raw[: _checked(size)]

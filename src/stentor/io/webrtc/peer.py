@@ -55,6 +55,7 @@ class Peer:
         self.state = State.NEW
         self.undecryptable = 0
         self.malformed = 0
+        self.reported_loss = 0.0  # share of what we sent, by the peer's last report
         self._receive = receive
         self._changed = changed
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
@@ -158,6 +159,9 @@ class Peer:
         report = rtp.last_sender_report(data)
         if report is not None:
             self._last_report, self._last_report_at = report, time.monotonic()
+        loss = rtp.reported_loss(data, self._ssrc)
+        if loss is not None:
+            self.reported_loss = loss
 
     def send(self, payload: bytes, samples: int) -> bool:
         """Send one Opus packet that sounds for so many samples; -> whether the connection stands."""
