@@ -19,7 +19,7 @@ from stentor.io import keys
 from stentor.io.tapefile import TapeFiles
 from stentor.model.rendition import Rendition
 
-BLOCK_BYTES = 256 * 1024  # of an answer, read at once
+BLOCK_BYTES = 64 * 1024  # of an answer, read at once
 
 
 class Recorded:

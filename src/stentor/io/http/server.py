@@ -22,6 +22,7 @@ BACKLOG = 512
 CONNECTIONS_MAX = 2_000
 HEADERS_BYTES_MAX = 16_384
 HEADERS_TIMEOUT_S = 5.0  # from accept, or the end of an answer, to the end of a request's headers
+STALL_TIMEOUT_S = 120.0  # a client that does not take what it asked for is cut after so long
 GRACE_S = 3  # answers still being sent at a stop are cut after so long
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -149,9 +150,11 @@ class _Uvicorn(uvicorn.Server):
 
 
 class _Connection(H11Protocol):
-    """uvicorn's connection, with a time limit on headers, a limit on connections, and problem+json for bad requests."""
+    """uvicorn's connection, with limits of time on headers and on taking the answer, a limit on connections, and
+    problem+json for bad requests."""
 
     _patience: asyncio.TimerHandle | None = None
+    _stall: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -169,7 +172,21 @@ class _Connection(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._cancel_patience()
+        self._cancel_stall()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stall = self.loop.call_later(STALL_TIMEOUT_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._cancel_stall()
+        super().resume_writing()
+
+    def _cancel_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, "request-malformed", msg)
