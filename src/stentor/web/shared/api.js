@@ -1,62 +1,88 @@
-/** The desk's API with the token of this link. The token stands in the fragment, which no server is ever sent. */
+/** The desk, spoken to with the token that stands behind the # of this page's address. */
 
-const RETRY_MS_MIN = 500;
-const RETRY_MS_MAX = 8_000;
+import { pause } from "./wait.js";
 
-export const token = decodeURIComponent(location.hash.slice(1));
+const STORE = "stentor-token";
+const ANSWER_MS = 8_000;
+const SILENCE_MS = 6_000; // a stream says something at least twice a second
+const BACKOFF_S_MAX = 10;
 
-/** An answer that is not what was asked for: `code` is stable, the message is for people. */
+/** The secret part of the link. It is in no request's address, and a reload keeps it. */
+export function tokenOfPage() {
+  const token = location.hash.slice(1);
+  if (token) sessionStorage.setItem(STORE, token);
+  return token || sessionStorage.getItem(STORE) || "";
+}
+
+/** A no with its reason: `code` is for programs, `message` for people. */
 export class Refused extends Error {
-  constructor(status, problem) {
-    super([problem.title, problem.detail].filter(Boolean).join(" ") || `The desk answered ${status}.`);
-    this.status = status;
-    this.code = problem.code ?? "unclear";
+  constructor(status, problem = {}) {
+    super([problem.title, problem.detail].filter(Boolean).join(" ") || `The server answers with an error (${status}).`);
+    Object.assign(this, { status, code: problem.code ?? "" });
+  }
+
+  /** Whether asking again would be of use. */
+  get passing() {
+    return this.status >= 500 || this.status === 408 || this.status === 429;
   }
 }
 
-const headers = () => ({ Authorization: `Bearer ${token}` });
-
-async function checked(response) {
-  if (response.ok) return response;
-  throw new Refused(response.status, await response.json().catch(() => ({})));
+export async function refusal(response) {
+  return new Refused(response.status, await response.json().catch(() => ({})));
 }
 
-export async function get(path) {
-  return (await checked(await fetch(path, { headers: headers(), cache: "no-store" }))).json();
-}
-
-export async function post(path, body) {
-  const json = { ...headers(), "Content-Type": "application/json" };
-  return (await checked(await fetch(path, { method: "POST", headers: json, body: JSON.stringify(body) }))).json();
-}
-
-async function* lines(response) {
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) return;
-    const parts = (rest + value).split("\n");
-    rest = parts.pop();
-    yield* parts.filter(Boolean);
+export class Desk {
+  constructor(token) {
+    this.headers = { Authorization: `Bearer ${token}` };
   }
-}
 
-/** Calls `onState` with each state of the stream at `path`, for ever; `onTrouble` with why there is none just now. */
-export async function follow(path, onState, onTrouble) {
-  for (let wait = RETRY_MS_MIN; ; wait = Math.min(wait * 2, RETRY_MS_MAX)) {
-    try {
-      const response = await checked(await fetch(path, { headers: headers(), cache: "no-store" }));
-      for await (const line of lines(response)) {
-        wait = RETRY_MS_MIN;
-        onState(JSON.parse(line));
+  /** GET, or POST of `order`. -> the answer; throws `Refused`, or what fetch throws. */
+  async ask(path, order) {
+    const json = { ...this.headers, "Content-Type": "application/json" };
+    const request = order ? { method: "POST", body: JSON.stringify(order), headers: json } : { headers: this.headers };
+    const response = await fetch(`/crew/api/${path}`, { ...request, signal: AbortSignal.timeout(ANSWER_MS) });
+    if (!response.ok) throw await refusal(response);
+    return response.json();
+  }
+
+  /** Every state that the desk tells, as long as the page lives; `lost(error)` while it is not heard. A final no ends it. */
+  async follow(path, heard, lost) {
+    for (let failures = 0; ; failures += 1) {
+      try {
+        for await (const state of this.#states(path)) {
+          failures = 0;
+          heard(state);
+        }
+        lost(new Error("the stream ended"));
+      } catch (error) {
+        lost(error);
+        if (error instanceof Refused && !error.passing) return;
       }
-      onTrouble("The desk is away. The show goes on; trying again.", false);
-    } catch (error) {
-      const final = error instanceof Refused && error.status >= 400 && error.status < 500 && error.status !== 429;
-      onTrouble(error instanceof Refused ? error.message : "The desk is away. The show goes on; trying again.", final);
-      if (final) return;
+      await pause(Math.random() * Math.min(BACKOFF_S_MAX, 2 ** failures));
     }
-    await new Promise((done) => setTimeout(done, wait * (0.8 + 0.4 * Math.random())));
+  }
+
+  /** Each line is the whole state, so of several the newest will do. */
+  async *#states(path) {
+    const silence = new AbortController();
+    const patience = () => setTimeout(() => silence.abort(), SILENCE_MS);
+    let timer = patience();
+    try {
+      const response = await fetch(`/crew/api/${path}`, { headers: this.headers, signal: silence.signal });
+      if (!response.ok) throw await refusal(response);
+      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+      for (let rest = ""; ; ) {
+        const { value, done } = await reader.read();
+        if (done) return;
+        clearTimeout(timer);
+        timer = patience();
+        const lines = (rest + value).split("\n");
+        rest = lines.pop();
+        if (lines.length) yield JSON.parse(lines.at(-1));
+      }
+    } finally {
+      clearTimeout(timer);
+      silence.abort();
+    }
   }
 }

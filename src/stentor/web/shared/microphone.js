@@ -37,9 +37,10 @@ const STATES = {
 
 export class Microphone extends EventTarget {
   #muted = false;
+  #revision = 0;
   #loudAt = performance.now();
 
-  /** `url`: the studio's WHIP endpoint. `setMuted(muted)`: tells the desk. Event "change": `voice.state` is another. */
+  /** `url`: the studio's WHIP endpoint. `setMuted(muted)`: tells the desk, -> {revision} or undefined. Event "change": `voice.state` is another. */
   constructor(url, token, setMuted) {
     super();
     this.root = made(HTML);
@@ -61,8 +62,12 @@ export class Microphone extends EventTarget {
     return this.voice.state === "joined";
   }
 
-  /** What the desk says of this seat: whoever muted it, nothing is sent from now on. */
-  receiveMuted(muted) {
+  /** What the desk says of this seat, as of `revision`. Older than our own order, it does not count. */
+  receiveMuted(muted, revision) {
+    if (revision >= this.#revision) this.#mute(muted);
+  }
+
+  #mute(muted) {
     this.#muted = muted;
     this.voice.mute(muted);
     attribute(this.part(".mic-mute"), "aria-pressed", String(muted));
@@ -97,9 +102,10 @@ export class Microphone extends EventTarget {
   }
 
   /** At once here, so that nothing is said that was not meant to be; then at the desk. */
-  #toggleMute() {
-    this.receiveMuted(!this.#muted);
-    this.setMuted(this.#muted);
+  async #toggleMute() {
+    this.#revision = Infinity;
+    this.#mute(!this.#muted);
+    this.#revision = (await this.setMuted(this.#muted))?.revision ?? Infinity; // unheard: our own word stands
   }
 
   #listen() {

@@ -138,7 +138,6 @@ export class Voice extends EventTarget {
   /** The network may have changed: a new session at once. */
   #anew() {
     this.#session?.close();
-    this.#session?.peer.dispatchEvent(new Event("connectionstatechange")); // close() fires none
   }
 
   #giveWay() {

@@ -39,7 +39,7 @@ function receive(latest) {
   if (!microphone) begin();
   text(find("#title"), state.show.title);
   text(find("#who"), state.seat.name);
-  microphone.receiveMuted(state.seat.muted);
+  microphone.receiveMuted(state.seat.muted, state.revision);
   if (["ended", "cancelled"].includes(state.show.phase)) microphone.voice.leave();
   draw();
 }
