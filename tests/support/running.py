@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from stentor.clients.admin import Admin
-from stentor.clients.installation import ROLES, directories, with_free_ports
+from stentor.clients.installation import accepts, addresses, directories, with_free_ports
 from stentor.formats.crew import NewShow, ShowMade
 from stentor.nodes.serve import children, pid_files
 from stentor.settings import Settings, to_environ
@@ -65,14 +64,13 @@ class Running:
             raise AssertionError(f"{error}\n{self.log.read_text()[-4000:]}") from None
 
     def ready(self) -> bool:
-        """Whether every child lives and every port accepts."""
+        """Whether every child lives and every address accepts."""
         assert self._serve is not None and self._serve.poll() is None, f"serve ended\n{self.log.read_text()[-4000:]}"
-        return all(self.pids().values()) and all(map(self.accepts, ROLES))
+        return all(self.pids().values()) and all(map(accepts, addresses(self.settings)))
 
     def accepts(self, role: str) -> bool:
         """Whether the port of `role` takes a connection."""
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", getattr(self.settings, f"{role}_port"))) == 0
+        return accepts(("127.0.0.1", getattr(self.settings, f"{role}_port")))
 
     def url(self, role: str, path: str = "/") -> str:
         return f"http://127.0.0.1:{getattr(self.settings, f'{role}_port')}{path}"

@@ -54,7 +54,7 @@ class Demo:
         """-> the summary, with `fine`. Raises `EXPECTED`, `speech.NoVoice`, `installation.NotUp`."""
         with installation.directories() as (data_dir, run_dir):
             voices = await speech.make(data_dir)
-            own = replace(self.settings, data_dir=data_dir, run_dir=run_dir)
+            own = replace(self.settings, data_dir=data_dir, run_dir=run_dir, public_url="")
             async with installation.serving(installation.with_free_ports(own, keep=True)) as up:
                 show = await self._announce(up)
                 async with _speaking(up, show, voices):
@@ -68,6 +68,7 @@ class Demo:
         self.tell(f"listen     {show.listener_link}")
         self.tell(f"crew       {show.crew_link}")
         self.tell(f"guest      {show.guest_links[GUEST]}")
+        self.on_progress("the show begins in a moment")
         return show
 
     async def _listen(self, up: Serving, show: ShowMade, stop: asyncio.Event) -> Listener:
@@ -104,15 +105,18 @@ class Demo:
 
     async def _sum_up(self, up: Serving, show: ShowMade, listener: Listener) -> dict[str, Any]:
         """The show has ended; the archive still serves."""
-        url = f"http://{up.settings.bind}:{up.settings.archive_port}/archive/{show.show}"
+        door = httpx.URL(show.listener_link)
+        url = str(door.copy_with(port=up.settings.archive_port, path=f"/archive/{show.show}"))
         async with httpx.AsyncClient() as client:
             archived = aftermath.Archived(client, url)
             replay = await archived.replay()
             tape = await aftermath.verify(up.settings.data_dir / "shows" / show.show / "tape")
             info = await archived.info()
+            voiced = tape.get("voiced_chunks", 0) > 0  # hold alone is no conversation
             recorded, different = await archived.differences(OPUS, self._heard)
         return {
-            "fine": listener.fine and tape["verified"] and recorded > 0 and not different,
+            "fine": listener.fine and tape["verified"] and voiced and recorded > 0 and not different,
+            "voiced": voiced,
             "on_air_late_ms": info["t0_ms"] + info["first_n"] * info["chunk_ms"] - show.starts_at_ms,
             "heard": listener.report(),
             "heard_on_tape": recorded,

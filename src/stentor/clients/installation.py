@@ -24,9 +24,12 @@ from stentor.settings import Settings, to_environ
 ROLES = ("door", "edge", "desk", "studio", "archive")  # those with a port
 START_S_MAX = 30.0
 STOP_S_MAX = 10.0
+CONNECT_S_MAX = 1.0
 LOOK_S = 0.05
 LOG_CHARS = 2_000  # of the log's end, told when a start fails
 TMPFS = Path("/dev/shm")
+
+Address = tuple[str, int] | str
 
 
 class NotUp(RuntimeError):
@@ -64,6 +67,25 @@ def with_free_ports(settings: Settings, *, keep: bool) -> Settings:
     return replace(settings, **ports)
 
 
+def addresses(settings: Settings) -> list[Address]:
+    """Where an installation accepts connections once it is up."""
+    return [*((settings.bind, getattr(settings, f"{role}_port")) for role in ROLES), str(settings.desk_socket)]
+
+
+def accepts(address: Address) -> bool:
+    """Whether somebody takes a connection at (host, port), or at the path of a Unix socket."""
+    try:
+        if isinstance(address, str):
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.settimeout(CONNECT_S_MAX)
+                probe.connect(address)
+        else:
+            socket.create_connection(address, CONNECT_S_MAX).close()
+    except OSError:
+        return False
+    return True
+
+
 class Serving:
     """`stentor serve`, running, and its children."""
 
@@ -92,13 +114,8 @@ class Serving:
         return pid is not None
 
     def accepts(self) -> bool:
-        """Whether every role's port takes a connection."""
-        return all(self._accepts(getattr(self.settings, f"{role}_port")) for role in ROLES)
-
-    def _accepts(self, port: int) -> bool:
-        with socket.socket() as probe:
-            probe.settimeout(1.0)
-            return probe.connect_ex((self.settings.bind, port)) == 0
+        """Whether every role's port, and the desk's socket, take a connection."""
+        return all(map(accepts, addresses(self.settings)))
 
     async def until_up(self) -> None:
         """Until every role accepts. Raises `NotUp`."""
