@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from stentor.core.replay import KINDS
-from stentor.formats import chunks, proof
+from stentor.formats import proof
 from stentor.io.http import Problem, application
 from stentor.io.http.ranged import Body, ranged_response
 from stentor.model.rendition import Rendition
@@ -88,8 +88,10 @@ class Archive:
         return rendition
 
     def header(self, request: Request) -> Response:
-        rendition = self._rendition(self._show(request), request)
-        return Response(chunks.header(rendition), media_type=rendition.content_type, headers=_FOREVER)
+        found = self._show(request)
+        rendition = self._rendition(found, request)
+        body = found.reader.headers.get(rendition.id, b"")
+        return Response(body, media_type=rendition.content_type, headers=_FOREVER)
 
     def chunks(self, request: Request) -> Response:
         found = self._show(request)

@@ -11,15 +11,17 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import structlog
 
 from stentor.core.replay import KINDS, Replay, Source, lay_out
-from stentor.core.tape import TapeReader
+from stentor.core.tape import Finding, TapeReader
 from stentor.formats import proof, tapemeta
 from stentor.io import keys
 from stentor.io.tapefile import TapeFiles
 from stentor.model.rendition import Rendition
 
 BLOCK_BYTES = 64 * 1024  # of an answer, read at once
+log = structlog.get_logger()
 
 
 class Recorded:
@@ -30,6 +32,7 @@ class Recorded:
         self.reader = TapeReader(keys.verify, hash_chunks=False)
         self._lock = threading.Lock()
         self._fed = 0  # bytes of the last segment that the reader has seen
+        self._told: Finding | None = None
         self._replays: dict[str, Replay] = {}
 
     def refresh(self) -> None:
@@ -39,6 +42,13 @@ class Recorded:
             self._feed_last()
             while self.reader.segments < count and not self.reader.findings:
                 self._feed_next()
+            self._warn()
+
+    def _warn(self) -> None:
+        """Say once what is wrong with the tape."""
+        if (fault := self.reader.fault) not in (None, self._told):
+            self._told = fault
+            log.warning("tape is damaged", directory=str(self.files.directory), **fault._asdict())
 
     def _feed_last(self) -> None:
         segment = self.reader.segments - 1

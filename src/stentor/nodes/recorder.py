@@ -14,6 +14,7 @@ from stentor.formats import tapemeta
 from stentor.formats.proof import CHECKPOINT_CHUNKS
 from stentor.io import disk, keys
 from stentor.io.ring import Ring
+from stentor.io.tapefile import TapeFiles, segment_name
 from stentor.model import board
 from stentor.model.grid import SAMPLE_RATE
 from stentor.model.rendition import RENDITIONS
@@ -27,14 +28,15 @@ class TapeUnusable(ValueError):
 
 def recover(directory: Path) -> TapeReader | None:
     """The tape in `directory` up to its last whole record, or None if there is none. Raises `TapeUnusable`."""
-    paths = disk.segments(directory)
-    if not paths:
+    files = TapeFiles(directory)
+    if not files.count():
         return None
     reader = TapeReader(keys.verify, hash_chunks=False)
-    for path in paths:
-        if not reader.receive_segment(path.read_bytes()):
-            finding = reader.findings[-1]
-            raise TapeUnusable(f"{path.name}, byte {finding.offset}: {finding.reason}")
+    for segment in range(files.count()):
+        if not reader.receive_segment(files.mapped(segment)):
+            break
+    if (fault := reader.fault) is not None:
+        raise TapeUnusable(f"{segment_name(fault.segment)}, byte {fault.offset}: {fault.reason}")
     return reader
 
 
