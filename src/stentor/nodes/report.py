@@ -22,6 +22,7 @@ class Report:
     unfinished: bool = False
     facts: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    voiced_chunks: int = 0  # how many were program; the others were hold
 
     def refuse(self, reason: str) -> None:
         self.problems.append(reason)
@@ -54,6 +55,7 @@ class Report:
     def _tell_show(self, meta: SegmentMeta, reader: TapeReader) -> None:
         last, chunk_s, began = reader.next_n - 1, meta.grid.chunk_s, _time(meta.grid.wall_ns(meta.first_n))
         count, held = reader.next_n - meta.first_n, reader.hold_chunks
+        self.voiced_chunks = count - held
         self.facts |= {
             "show": f"{meta.show}: {meta.title}",
             "recorded": f"{began}, chunks {meta.first_n}..{last} of {chunk_s:g} s: {count * chunk_s:g} s",
