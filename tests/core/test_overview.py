@@ -52,7 +52,7 @@ def test_edges_are_summed_and_the_silent_left_out() -> None:
 
 
 def test_a_speaker_sees_their_own_seat() -> None:
-    state = speaker_state(SHOW, SEAT, Phase.OPEN, 3, 8003)
+    state = speaker_state(SHOW, SEAT, Phase.OPEN, 3, 8003, "http://here/s/x")
     assert msgspec.to_builtins(state) == {
         "revision": 3,
         "show": {"id": "a", "title": "A", "starts_at_ms": NOW, "phase": "open"},

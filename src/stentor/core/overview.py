@@ -57,12 +57,15 @@ def crew_state(show: Show, phase: Phase, revision: int, facts: Facts, now_ms: in
     )
 
 
-def speaker_state(show: Show, seat: Seat, phase: Phase, revision: int, studio_port: int) -> SpeakerState:
+def speaker_state(
+    show: Show, seat: Seat, phase: Phase, revision: int, studio_port: int, listener_link: str
+) -> SpeakerState:
     return SpeakerState(
         revision=revision,
         show=SeatShow(show.id, show.title, show.starts_at_ms, phase),
         seat=OwnSeat(seat.id, seat.name, seat.on_air, seat.muted),
         studio_port=studio_port,
+        listener_link=listener_link,
     )
 
 

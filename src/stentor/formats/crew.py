@@ -176,6 +176,7 @@ class SpeakerState(Answer, frozen=True):
     show: SeatShow
     seat: OwnSeat
     studio_port: int
+    listener_link: str
 
 
 class Action(Answer, frozen=True):

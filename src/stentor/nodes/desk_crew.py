@@ -6,6 +6,7 @@ import math
 import re
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -72,10 +73,10 @@ class CrewApi:
         return self._stream(request, lambda entry, seat: self._crew_line(entry), CREW_TURNS, crew=True)
 
     async def seat(self, request: Request) -> Response:
-        return _json(self._seat_line(*self._holder(request)))
+        return _json(self._seat_line(reached_as(request), *self._holder(request)))
 
     async def seat_events(self, request: Request) -> Response:
-        return self._stream(request, self._seat_line, SEAT_TURNS)
+        return self._stream(request, partial(self._seat_line, reached_as(request)), SEAT_TURNS)
 
     async def mute(self, request: Request) -> Response:
         entry, seat = self._giver(request)
@@ -136,9 +137,9 @@ class CrewApi:
 
         return self._feed.line(f"{self._keeper.shows.revision} {entry.show.id}", make)
 
-    def _seat_line(self, entry: Entry, seat: Seat) -> bytes:
-        revision = self._keeper.shows.revision
-        return msgspec.json.encode(speaker_state(entry.show, seat, entry.phase, revision, self._studio_port))
+    def _seat_line(self, host: str, entry: Entry, seat: Seat) -> bytes:
+        revision, link = self._keeper.shows.revision, self._orders.links.listener(entry.show.id, host)
+        return msgspec.json.encode(speaker_state(entry.show, seat, entry.phase, revision, self._studio_port, link))
 
 
 class CrewPages:

@@ -1,177 +1,179 @@
-/** The crew's page: what is, from one stream of states, and the few buttons that change it. */
+/** The crew's page: what is, from one stream of states, and the few buttons that change it. Pressing twice is harmless. */
 
-import { follow, get, post, token } from "../shared/api.js";
-import { Microphone, meterPart } from "../shared/microphone.js";
-import { Clock, clockText, countdownText, hourText } from "../shared/time.js";
-import { health } from "./health.js";
+import { Desk, tokenOfPage } from "../shared/api.js";
+import { attribute, find, made, text } from "../shared/dom.js";
+import { Microphone, studioUrl } from "../shared/microphone.js";
+import { Clock } from "../shared/time.js";
+import { healthRows } from "./health.js";
+import { Seats } from "./seats.js";
+import * as words from "./words.js";
 
-const byId = (id) => document.getElementById(id);
+const MARKS = { good: "●", bad: "▲", idle: "○" };
+const token = tokenOfPage();
+const desk = new Desk(token);
 const clock = new Clock();
+const seats = new Seats(pressSeat, () => own?.seat.id);
 let state = null;
 let own = null;
+let microphone = null;
 
-function say(text, trouble = false) {
-  byId("says").textContent = text;
-  byId("says").dataset.trouble = String(trouble);
+function say(message) {
+  find("#says").hidden = !message;
+  text(find("#says"), message);
 }
 
-/** Carry out a press. Pressing twice is harmless: the desk keeps what is wanted, not how often. */
-async function order(path, body, done = "") {
+/** Carries out an order; -> the answer, or undefined when it was refused, which the page then says. */
+async function order(path, body) {
   try {
-    const answer = await post(path, body);
-    say(done);
+    const answer = await desk.ask(path, body);
+    say("");
     return answer;
   } catch (error) {
-    say(error.message, true);
-    return null;
+    say(error.status ? error.message : "The desk did not answer: nothing was changed. The show goes on without it.");
+    return undefined;
   }
 }
 
-const LAMPS = {
-  live: ["live", "On air"],
-  held: ["hold", "Held"],
-  open: ["off", "Doors open"],
-  drawn: ["off", "Doors open"],
-  ended: ["off", "Ended"],
-  cancelled: ["off", "Cancelled"],
-};
+/** Asks first. -> whether it is really meant. */
+function sure(title, detail, yes) {
+  const dialog = find("#ask");
+  text(find("#ask-title"), title);
+  text(find("#ask-text"), detail);
+  text(find("#ask-yes"), yes);
+  dialog.returnValue = "no";
+  dialog.showModal();
+  return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
+}
 
-function drawHead({ show, stage }) {
-  const phase = stage?.phase ?? show.phase;
-  const [lamp, words] = LAMPS[phase] ?? ["off", "Announced"];
-  byId("title").textContent = document.title = show.title;
-  byId("lamp").dataset.lamp = lamp;
-  if (byId("lamp").textContent !== words) byId("lamp").textContent = words;
-  byId("when").textContent = `Promised for ${hourText(show.starts_at_ms, clock.now())}` +
-    (show.reason && phase === "held" ? `. Held: ${show.reason}` : "");
-  byId("go").disabled = !["announced", "open", "drawn", "held"].includes(phase);
-  byId("hold").disabled = !["announced", "open", "drawn"].includes(phase);
-  byId("end").disabled = ["ended", "cancelled"].includes(phase);
-  byId("end").textContent = phase === "live" ? "End the show" : "Cancel the show";
-  byId("notice-now").textContent = show.notice ? `Now shown: ${show.notice}` : "";
+async function pressSeat(seat, change) {
+  if (change.removed && !(await sure(`Remove ${seat.name}?`, "Their link stops working at once.", "Remove"))) return;
+  await order(`seats/${encodeURIComponent(seat.id)}`, change);
+}
+
+const reason = () => find("#reason").value.trim();
+
+async function pressEnd() {
+  const { phase } = state.show;
+  const count = state.edges.listeners.toLocaleString();
+  const live = phase === "live";
+  const meant = live
+    ? await sure("End the show?", `${count} are listening. The recording is up at once.`, "End the show")
+    : await sure("Cancel the show?", "It will not take place. Everybody is told so, with your reason.", "Cancel the show");
+  if (meant) await order("wish", { wish: live ? "end" : "cancel", reason: reason() });
+}
+
+async function addGuest() {
+  const name = find("#guest").value.trim();
+  const answer = await order("seats", { name });
+  if (!answer) return;
+  find("#made").hidden = false;
+  text(find("#made-for"), answer.link ? `The link for ${name}. It is shown this once; whoever has it speaks as ${name}.` : `${name} has a link already.`);
+  text(find("#made-link"), answer.link);
+  find("#copy").hidden = !answer.link;
+  text(find("#copy"), "Copy");
+  find("#guest").value = "";
+}
+
+async function copyLink() {
+  const link = find("#made-link");
+  try {
+    await navigator.clipboard.writeText(link.textContent);
+    text(find("#copy"), "Copied");
+  } catch {
+    getSelection().selectAllChildren(link); // no clipboard outside https: it is selected instead
+    text(find("#copy"), "Press Ctrl+C");
+  }
+}
+
+function drawShow() {
+  const { show } = state;
+  const [lamp, word] = words.lampWords(show.phase);
+  const can = words.wishes(show.phase);
+  attribute(find("#lamp"), "data-lamp", lamp);
+  text(find("#lamp"), word);
+  text(find("#title"), show.title);
+  text(find("#when"), words.whenWords(show, clock.now()));
+  for (const wish of ["go", "hold", "end"]) find(`#${wish}`).disabled = !can[wish];
+  text(find("#end"), show.phase === "live" || show.phase === "ended" ? "End the show" : "Cancel the show");
+  text(find("#notice-now"), show.notice ? `Now shown: ${show.notice}` : "None is shown.");
+  find("#notice-clear").disabled = !show.notice;
+  document.title = `${show.phase === "live" ? "● " : ""}${show.title} · crew`;
 }
 
 function drawClock() {
   if (!state) return;
-  const { show, stage } = state;
-  const started = stage?.started_at_ms ?? 0;
-  const last = stage?.ended_at_ms || clock.now();
-  const left = (show.starts_at_ms - clock.now()) / 1000;
-  byId("clock-label").textContent = started ? "On air for" : left > 0 ? "Until the start" : "Late by";
-  byId("clock").textContent = started ? clockText((last - started) / 1000) : countdownText(Math.abs(left));
+  const [label, figure] = words.clockWords(state, clock.now());
+  text(find("#clock-label"), label);
+  text(find("#clock"), figure);
 }
 
-function makeSeat(seat) {
-  const row = document.createElement("div");
-  row.className = "seat";
-  row.dataset.id = seat.id;
-  row.innerHTML = `<div><strong></strong><br><span class="soft"></span></div>
-    <meter min="0" max="1" low="0.3" high="0.95" optimum="0.7" value="0" aria-label="Level"></meter>
-    <div class="row"><button type="button" class="button" data-does="on_air"></button>
-    <button type="button" class="button" data-does="muted"></button>
-    <button type="button" class="button" data-does="removed">Remove</button></div>`;
-  row.addEventListener("click", ({ target }) => target.dataset.does && press(seat.id, target.dataset.does));
-  byId("seats").append(row);
-  return row;
-}
-
-function press(id, what) {
-  const seat = state.show.seats.find((one) => one.id === id);
-  if (what === "removed" && !confirm(`Remove ${seat.name}? Their link stops working.`)) return;
-  order(`/crew/api/seats/${encodeURIComponent(id)}`, { [what]: what === "removed" ? true : !seat[what] });
-}
-
-function drawSeat(seat, { stage, levels }) {
-  const row = byId("seats").querySelector(`[data-id="${CSS.escape(seat.id)}"]`) ?? makeSeat(seat);
-  const speaker = stage?.speakers?.find((one) => one.seat === seat.id);
-  const button = (does) => row.querySelector(`[data-does="${does}"]`);
-  row.hidden = seat.removed;
-  row.dataset.air = String(Boolean(speaker) && seat.on_air);
-  row.querySelector("strong").textContent = seat.name + (seat.id === own ? " (you)" : "");
-  row.querySelector(".soft").textContent = !speaker ? "not connected" : wordsOf(speaker, seat);
-  row.querySelector("meter").value = speaker ? meterPart(levels?.dbfs?.[seat.id] ?? -120) : 0;
-  button("on_air").textContent = seat.on_air ? "Take off air" : "Put on air";
-  button("on_air").setAttribute("aria-pressed", String(seat.on_air));
-  button("muted").textContent = seat.muted ? "Unmute" : "Mute";
-  button("muted").setAttribute("aria-pressed", String(seat.muted));
-  button("removed").hidden = seat.id === own;
-}
-
-function wordsOf(speaker, seat) {
-  if (speaker.stopped_ms > 500) return `silent for ${(speaker.stopped_ms / 1000).toFixed(1)} s`;
-  const lost = speaker.received ? ((100 * (speaker.lost ?? 0)) / speaker.received).toFixed(1) : "0.0";
-  return `${seat.on_air ? (seat.muted ? "on air, muted" : "on air") : "backstage"} · ${lost} % lost`;
-}
-
-function draw(fresh) {
-  state = fresh;
-  clock.hear(state.now_ms);
-  drawHead(state);
-  state.show.seats.forEach((seat) => drawSeat(seat, state));
-  const mine = state.show.seats.find((seat) => seat.id === own);
-  if (mine) microphone.setMuted(mine.muted);
-  byId("health").replaceChildren(...health(state).flatMap(([name, text, trouble]) => fact(name, text, trouble)));
-  if (byId("says").dataset.stale) say("");
-  delete byId("says").dataset.stale;
-}
-
-function fact(name, text, trouble) {
-  const group = document.createElement("div");
-  const [term, value] = [document.createElement("dt"), document.createElement("dd")];
-  term.className = "eyebrow";
-  term.textContent = name;
-  value.textContent = text;
-  value.dataset.trouble = String(Boolean(trouble));
-  group.append(term, value);
-  return [group];
-}
-
-const microphone = new Microphone(
-  byId("microphone"),
-  () => studio,
-  (muted) => own && order(`/crew/api/seats/${encodeURIComponent(own)}`, { muted }),
-);
-let studio = { endpoint: "", token };
-
-async function findOwnSeat() {
-  const { seat, studio_port: port } = await get("/crew/api/seat");
-  own = seat.id;
-  const origin = port ? `${location.protocol}//${location.hostname}:${port}` : location.origin;
-  studio = { endpoint: `${origin}/stage/whip`, token };
-}
-
-byId("go").addEventListener("click", () => order("/crew/api/wish", { wish: "go" }, "Going live."));
-byId("hold").addEventListener("click", () => order("/crew/api/wish", { wish: "hold", reason: byId("reason").value }));
-byId("end").addEventListener("click", () => {
-  const live = state?.stage?.phase === "live";
-  if (confirm(live ? "End the show for everybody? The recording is up at once." : "Cancel the show?")) {
-    order("/crew/api/wish", { wish: live ? "end" : "cancel", reason: byId("reason").value });
-  }
-});
-byId("notice").addEventListener("submit", (event) => {
-  event.preventDefault();
-  order("/crew/api/notice", { text: byId("notice-text").value }, "Posted.");
-});
-byId("add").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const name = byId("guest").value.trim();
-  const made = await order("/crew/api/seats", { name });
-  if (!made) return;
-  byId("made").hidden = false;
-  byId("made-for").textContent = made.link
-    ? `The link for ${name}. It is shown once; whoever has it speaks as ${name}.`
-    : `${name} has a link already.`;
-  byId("made-link").textContent = made.link;
-  byId("guest").value = "";
-});
-
-if (token) {
-  findOwnSeat().catch((error) => say(error.message, true));
-  follow("/crew/api/events", draw, (why) => {
-    say(why, true);
-    byId("says").dataset.stale = "true";
+function drawListeners({ edges }) {
+  text(find("#listeners"), edges.listeners.toLocaleString());
+  const rows = Object.entries(edges.by_rendition).filter(([, count]) => count);
+  fill("#renditions", rows, "<li><span></span><span></span></li>", ([name, count], row) => {
+    text(row.children[0], name);
+    text(row.children[1], count.toLocaleString());
   });
-  setInterval(drawClock, 250);
-} else {
-  say("This link is not complete: what stands after its # is missing.", true);
 }
+
+function drawHealth() {
+  fill("#health", healthRows(state), "<li><b aria-hidden='true'></b><span><strong></strong> <span></span></span></li>", ([kind, name, said], row) => {
+    attribute(row, "data-state", kind);
+    text(find("b", row), MARKS[kind]);
+    text(find("strong", row), name);
+    text(find("span > span", row), (kind === "bad" ? "trouble: " : "") + said);
+  });
+}
+
+/** One child of `selector` for each of `values`, made from `html` and filled by `draw(value, child)`. */
+function fill(selector, values, html, draw) {
+  const list = find(selector);
+  while (list.childElementCount > values.length) list.lastElementChild.remove();
+  while (list.childElementCount < values.length) list.append(made(html));
+  values.forEach((value, at) => draw(value, list.children[at]));
+}
+
+function receive(latest) {
+  if (!state) say("");
+  state = latest;
+  clock.hear(state.now_ms);
+  find("#main").hidden = false;
+  drawShow();
+  drawClock();
+  seats.draw(state);
+  drawListeners(state);
+  drawHealth();
+  const mine = state.show.seats.find((seat) => seat.id === own?.seat.id);
+  if (mine) microphone?.receiveMuted(mine.muted, state.revision);
+  if (find("#says").dataset.lost) [find("#says").dataset.lost] = ["", say("")];
+}
+
+function lost(error) {
+  find("#says").dataset.lost = "1";
+  say(error.status ? error.message : "The desk cannot be reached right now. The show goes on; this page shows what was.");
+}
+
+async function begin() {
+  desk.follow("events", receive, lost);
+  own = await desk.ask("seat");
+  find("#listener-page").href = own.listener_link;
+  microphone = new Microphone(studioUrl(own.studio_port), token, (muted) => order(`seats/${encodeURIComponent(own.seat.id)}`, { muted }));
+  find("#mic").append(microphone.root);
+}
+
+function connectControls() {
+  const on = (id, event, act) => find(id).addEventListener(event, (happened) => (happened.preventDefault(), act()));
+  on("#go", "click", () => order("wish", { wish: "go" }));
+  on("#hold", "click", () => order("wish", { wish: "hold", reason: reason() }));
+  on("#end", "click", pressEnd);
+  on("#notice", "submit", () => order("notice", { text: find("#notice-text").value.trim() }));
+  on("#notice-clear", "click", () => order("notice", { text: "" }));
+  on("#add", "submit", addGuest);
+  on("#copy", "click", copyLink);
+}
+
+connectControls();
+if (token) {
+  begin().catch((error) => say(error.message));
+  setInterval(drawClock, 250);
+} else say("This address is not whole: the part behind the # is missing. Open the link as you were given it.");

@@ -1,40 +1,32 @@
-/** What the crew should know of the machines: rows of [name, words, whether it is trouble]. */
+/** What the crew should know of the machines, from one state of the desk: [state, name, words], state good, bad or idle. */
 
 const SILENT_MS = 3_000;
 
-function alive(name, age, words) {
-  if (age == null) return [name, "never heard of", true];
-  return age > SILENT_MS ? [name, `silent for ${Math.round(age / 1000)} s; the show goes on`, true] : [name, words, false];
+function role(name, ageMs, words, trouble = false) {
+  if (ageMs === null || ageMs === undefined) return ["idle", name, "not heard of yet"];
+  if (ageMs > SILENT_MS) return ["bad", name, `silent for ${Math.round(ageMs / 1000)} s`];
+  return [trouble ? "bad" : "good", name, words];
 }
 
-function listeners({ edges }) {
-  const by = Object.entries(edges.by_rendition).filter(([, count]) => count).map(([name, count]) => `${count} ${name}`);
-  return ["Listening", [edges.listeners, by.join(", ")].filter((part) => part !== "").join(" · "), false];
+function tape(stage) {
+  const { problem = "", chain = "", chain_n: n = 0, first_n: first = 0 } = stage?.tape ?? {};
+  if (problem) return ["bad", "Tape", `${problem}. The show goes on.`];
+  if (!first) return ["idle", "Tape", "starts with the show"];
+  return ["good", "Tape", chain ? `chained to chunk ${n}: ${chain.slice(0, 12)}…` : "recording"];
 }
 
-function tape({ stage }) {
-  const taped = stage?.tape;
-  if (!taped?.first_n) return ["Recording", "begins with the show", false];
-  if (taped.problem) return ["Recording", `disk: ${taped.problem}`, true];
-  return ["Recording", `chunk ${taped.durable_n} is on disk`, false];
+function chunks(stage) {
+  const { late_chunks: late = 0, late_ticks: ticks = 0 } = stage ?? {};
+  return [late ? "bad" : "good", "Chunks", late ? `${late} came too late and were hold` : `all in time, ${ticks} ticks late`];
 }
 
-function studio({ stage, age_ms: age }) {
-  const late = stage?.late_chunks ?? 0;
-  const words = stage?.problem || (late ? `${late} chunks came too late and were hold` : "in time");
-  const [name, text, trouble] = alive("Studio", age.stage, words);
-  return [name, text, trouble || Boolean(stage?.problem)];
-}
-
-export function health(state) {
-  const { edges, usher, age_ms: age } = state;
-  const chain = state.stage?.tape?.chain;
-  return [
-    listeners(state),
-    studio(state),
-    tape(state),
-    alive("Usher", age.usher, usher?.hold_chunks ? `filled in ${usher.hold_chunks} chunks` : "nothing to fill in"),
-    alive("Edges", age.edges, `${edges.workers} at work · ${edges.skips} skips · ${edges.drops} dropped`),
-    ["Chain head", chain ? `${chain.slice(0, 16)}… after chunk ${state.stage.tape.chain_n}` : "after the first minute", false],
+export function healthRows({ stage, usher, edges, age_ms: age, stage_show: other, show }) {
+  const rows = [
+    role("Studio", age.stage, stage?.problem || "mixing", Boolean(stage?.problem)),
+    role("Usher", age.usher, usher?.hold_chunks ? `filled ${usher.hold_chunks} chunks with hold` : "watching"),
+    role("Edges", age.edges, `${edges.workers} working, ${edges.skips} skips, ${edges.drops} dropped`),
   ];
+  if (edges.silent) rows.push(["bad", "Edges", `${edges.silent} silent`]);
+  if (other && other !== show.id) rows.push(["idle", "Stage", "another show has it"]);
+  return stage ? [...rows, chunks(stage), tape(stage)] : rows;
 }

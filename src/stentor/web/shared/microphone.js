@@ -31,7 +31,7 @@ const STATES = {
   ready: "You can join now.",
   joining: "Joining…",
   joined: "You are connected and hear the others.",
-  waiting: "The connection was lost; it is made anew by itself.",
+  waiting: "It is tried again by itself.",
   failed: "",
 };
 
@@ -126,7 +126,7 @@ export class Microphone extends EventTarget {
     this.part(".mic-join").hidden = inside;
     for (const selector of [".mic-mute", ".mic-leave"]) this.part(selector).hidden = !inside;
     attribute(this.part(".mic-state"), "data-kind", problem ? "trouble" : "");
-    text(this.part(".mic-state"), [STATES[state], problem].filter(Boolean).join(" "));
+    text(this.part(".mic-state"), [problem, STATES[state]].filter(Boolean).join(" "));
     this.dispatchEvent(new Event("change"));
   }
 }

@@ -18,6 +18,12 @@ const PROBLEMS = {
   AbortError: "The microphone did not start. Try again.",
 };
 
+/** Refusals that time mends. */
+const LATER = {
+  "no-show": "The stage opens with the doors, shortly before the show.",
+  "stage-full": "All places on the stage are taken.",
+};
+
 /** Why no microphone can be asked for here, or "". */
 export function obstacle() {
   if (!isSecureContext) return "Browsers give the microphone to https pages only (and to this computer itself). Open this link with https.";
@@ -107,7 +113,7 @@ export class Voice extends EventTarget {
       failures = error ? failures + 1 : 0;
       short = !error && performance.now() - since < SHORT_MS ? short + 1 : 0;
       if (short > SHORT_MAX) return this.#fail("The connection is ended again and again: is this link open somewhere else?");
-      this.#tell("waiting", error?.message ?? "The connection was lost.");
+      this.#tell("waiting", LATER[error?.code] ?? error?.message ?? "The connection was lost.");
       await pause((error?.retryAfterS ?? 0) + (0.5 + Math.random() / 2) * Math.min(BACKOFF_S_MAX, 0.5 * 2 ** failures), window, "online");
     }
   }
