@@ -178,6 +178,6 @@ class Listener:
             "reconnects": max(0, self.answers - 1),
             "refusals": self.refusals,
             "ended": self.ended,
-            "problem": self.problem or self._trouble,
+            "problem": self.problem or ("" if self.ended and self.fine else self._trouble),
             **(self.ear.report() if self.ear is not None else {}),
         }

@@ -78,7 +78,7 @@ def _print(console: Console, summary: dict[str, Any]) -> None:
         "on air": f"{summary['on_air_late_ms']:+d} ms from the promised instant",
         "heard": f"{heard['chunks']} chunks, {heard['missing']} missing, {heard['reconnects']} reconnects",
         "late": f"p50 {late['p50']} ms, p99 {late['p99']} ms, worst {late['max']} ms after the chunk was due",
-        "hold": tape["facts"].get("hold", "unknown"),
+        "hold": tape["facts"].get("hold", "unknown") + ("" if summary["voiced"] else ": no speaker was heard"),
         "tape": "verified" if tape["verified"] else f"NOT verified: {'; '.join(tape['problems'])}",
         "same bytes": f"{same} of {taped} chunks that were heard are those on the tape",
         "replay": f"up {replay['after_ms']} ms after the last chunk, {replay['bytes']} bytes: {replay['url']}",
