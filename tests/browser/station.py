@@ -171,7 +171,12 @@ class Station:
             )
             answer(request, self.html(), "text/html; charset=utf-8", {"Content-Security-Policy": csp})
         elif path == f"/s/{SHOW}/now":
-            body = {**self.now, "at_ms": time.time_ns() // 10**6, "n": self.head, "t0_ms": self.grid.t0_wall_ns // 10**6}
+            body = {
+                **self.now,
+                "at_ms": time.time_ns() // 10**6,
+                "n": self.head,
+                "t0_ms": self.grid.t0_wall_ns // 10**6,
+            }
             answer(request, json.dumps(body).encode(), "application/json")
         elif path == f"/s/{SHOW}/join":
             ticket = hashlib.sha256(str(len(self.asked)).encode()).hexdigest()
