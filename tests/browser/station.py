@@ -1,4 +1,4 @@
-"""A small station for the pages' own tests: door, edge and archive in one thread pool, with real fMP4 chunks on a real grid.
+"""A small station for the pages' own tests: door, edge and archive in one thread pool, real fMP4 chunks on a real grid.
 
 It speaks the HTTP that the pages rely on and can be told to misbehave (cut, skip, refuse, be late). What the real roles
 do is tested with the real roles; this is for what a page must bear and a healthy system will not show.
@@ -85,6 +85,7 @@ class Station:
             "next_poll_ms": 500, "on_air": ["Ada", "Grace"], "listeners": 12_345, "live_n": 2, "chunk_ms": chunk_ms,
         }  # fmt: skip
         self.asked: list[str] = []
+        self.asked_of: dict[str, list[str]] = {"media": [], "page": []}
         self.tickets: set[str] = set()
         self.skipped: set[int] = set()
         self.headers_sent: dict[str, bytes] = {name: header(BY_NAME[name]) for name in self.programs}
@@ -128,6 +129,10 @@ class Station:
 
     # The grid.
 
+    @staticmethod
+    def wall_ms() -> int:
+        return time.time_ns() // 10**6
+
     def show_ns(self) -> int:
         return int((time.monotonic_ns() - self.grid.t0_mono_ns) * (1 + self.drift))
 
@@ -150,6 +155,7 @@ class Station:
             def do_GET(self) -> None:
                 path, _, query = self.path.partition("?")
                 station.asked.append(self.path)
+                station.asked_of[route.__name__].append(self.path)
                 try:
                     route(self, path, query)
                 except (BrokenPipeError, ConnectionResetError):

@@ -1,9 +1,9 @@
 """The proof file of one rendition: what is needed to check a downloaded replay without the tape.
 
 JSON. It holds the meta of the tape, the signed end as it stands on the tape, and the checkpoints: the records of the
-tape that cover a chunk whose n is a multiple of `CHECKPOINT_CHUNKS`, without their audio. A checkpoint states the digest
-of each rendition, and hashing it gives the chain: so a chain head noted during the show can be checked with a single
-rendition, if it is the head right after a checkpoint. That is why the heads published are those of checkpoints.
+tape that cover a chunk whose n is a multiple of `CHECKPOINT_CHUNKS`, without their audio. A checkpoint states the
+digest of each rendition, and hashing it gives the chain: so a chain head noted during the show can be checked with a
+single rendition, if it is the head right after a checkpoint. That is why the heads published are those of checkpoints.
 """
 
 from __future__ import annotations
