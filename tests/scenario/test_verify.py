@@ -31,7 +31,10 @@ def test_a_whole_tape(tape: tapes.Tape, capsys: pytest.CaptureFixture[str]) -> N
     code, text = said(capsys, tape.directory, json=True)
     report = json.loads(text)
     assert code == 0 and report["ok"] and not report["unfinished"] and report["problems"] == []
-    assert report["facts"]["key"] == tapes.PUBLIC_KEY.hex()
+    assert report["voiced_chunks"] == 6 and report["values"] == {
+        "show": "town-hall", "first_n": 3, "last_n": 10, "segments": 3, "key": tapes.PUBLIC_KEY.hex(),
+        "chain": tape.writer.chain.hex(),
+    }  # fmt: skip
 
 
 def test_a_noted_head(tape: tapes.Tape, capsys: pytest.CaptureFixture[str]) -> None:

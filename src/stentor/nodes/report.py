@@ -16,11 +16,13 @@ EVENTS_SHOWN_MAX = 20
 
 @dataclass
 class Report:
-    """`facts` are lines of (name, text) for people; `problems` say segment, byte and reason."""
+    """`facts` are lines of (name, text) for people, `values` some of the same for programs, `problems` say segment, byte
+    and reason."""
 
     ok: bool = True
     unfinished: bool = False
     facts: dict[str, str] = field(default_factory=dict)
+    values: dict[str, str | int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     voiced_chunks: int = 0  # how many were program; the others were hold
 
@@ -63,6 +65,14 @@ class Report:
             "chain": f"{reader.chain.hex()} after chunk {last}",
             "key": meta.key,
         }
+        self.values |= {
+            "show": meta.show,
+            "first_n": meta.first_n,
+            "last_n": last,
+            "segments": reader.segments,
+            "chain": reader.chain.hex(),
+            "key": meta.key,
+        }
         if reader.events:
             self.facts["events"] = ", ".join(_event(*event) for event in reader.events[:EVENTS_SHOWN_MAX])
 
@@ -76,6 +86,7 @@ class Report:
     def tell_file(self, proof: Proof, proven: Proven, frames: int) -> None:
         meta, first, last = proof.tape, proven.end.first_n, proven.end.last_n
         seconds = (last + 1 - first) * meta.grid.chunk_s
+        self.values |= {"show": meta.show, "first_n": first, "last_n": last, "frames": frames, "key": meta.key}
         self.facts |= {
             "show": f"{meta.show}: {meta.title}",
             "recorded": f"{_time(meta.grid.wall_ns(first))}, chunks {first}..{last}: {seconds:g} s",
