@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from functools import cache
 
 from stentor.model.grid import SAMPLE_RATE, Grid
 from stentor.model.rendition import Rendition
@@ -78,6 +79,7 @@ def movie_header(duration: int) -> bytes:
     return full_box(b"mvhd", 0, 0, fields, _MATRIX, bytes(24), struct.pack(">I", TRACK_ID + 1))
 
 
+@cache  # an edge sends it at every join
 def header(rendition: Rendition) -> bytes:
     """What a decoder needs before any chunk of `rendition`: `ftyp` + `moov` without samples."""
     empty = [
