@@ -23,7 +23,8 @@ class Stage:
         self.sessions: set[str] = set()
         self.refusal: Refused | None = None
 
-    async def admit(self, token: str, offer: str) -> Admitted | Refused:
+    async def admit(self, token: str, offer: str, resumes: str) -> Admitted | Refused:
+        self.resumed = resumes
         if token != "let-me-in":
             return Refused(401, "token-unknown", "This token is not valid")
         if self.refusal is not None:
@@ -152,6 +153,8 @@ def test_the_client_posts_and_deletes(stage):
     async def scenario():
         async with client_of(create_app(stage)) as client:
             answer, url = await client.post(f"http://studio{PATH}", "let-me-in", "offer")
+            await client.post(f"http://studio{PATH}", "let-me-in", "offer", url)
+            assert stage.resumed == "s1"
             await client.delete(url, "let-me-in")
             return answer, url
 

@@ -8,7 +8,7 @@ import random
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 import numpy as np
 import uvicorn
@@ -128,25 +128,28 @@ async def studio(stems=None, **changes) -> AsyncIterator[Studio]:
     settings = Settings(**{"studio_port": free_port(), **changes})
     made = Studio(settings, stems)
     await made.stage.start()
-    server = uvicorn.Server(
-        uvicorn.Config(made.stage.app(), port=settings.studio_port, log_config=None, lifespan="off")
-    )
-    server.capture_signals = _no_signals
-    serving, ticking = asyncio.ensure_future(server.serve()), asyncio.ensure_future(made._tick())
+    ticking = asyncio.ensure_future(made._tick())
     try:
-        await until(lambda: server.started)
-        yield made
+        async with serving(made.stage.app(), settings.studio_port):
+            yield made
+            await made._hush()
     finally:
-        await made._hush()
         ticking.cancel()
         await made.stage.stop()
+
+
+@asynccontextmanager
+async def serving(app, port: int) -> AsyncIterator[None]:
+    """An application on 127.0.0.1."""
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, lifespan="off"))
+    server.capture_signals = nullcontext  # a test's signals are pytest's
+    task = asyncio.ensure_future(server.serve())
+    try:
+        await until(lambda: server.started)
+        yield
+    finally:
         server.should_exit = True
-        await serving
-
-
-class _no_signals:
-    def __enter__(self) -> None: ...
-    def __exit__(self, *_: object) -> None: ...
+        await task
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -38,6 +38,7 @@ BITRATE_BPS = 40_000
 BACKOFF_S_MIN, BACKOFF_S_MAX = 0.25, 8.0
 CONNECT_S_MAX = 10.0
 DELETE_S_MAX = 2.0
+LOOK_EVERY_S = 0.5
 SILENCE_S_MAX = 3.0  # the studio sends a packet every 20 ms
 BEHIND_NS_MAX = 1_000_000_000  # a voice that fell further behind its clock skips
 
@@ -140,6 +141,7 @@ class _Client:
         self._decoder = Decoder()
         self._peer: Peer | None = None
         self._heard_at = 0.0
+        self._session_url = ""  # of the last session, to be gone on from
         self._changed = asyncio.Event()
 
     # ---- the voice
@@ -186,9 +188,11 @@ class _Client:
         """One connection from POST to its end; -> whether it ever stood."""
         port = self._open_port()
         self._peer = peer = Peer(port, self._receive, lambda state: self._changed.set())
-        session_url = ""
+        session_url, lost_url = "", self._session_url
         try:
-            answer, session_url = await client.post(self._seat.whip_url, self._seat.token, await peer.offer())
+            offer = await peer.offer()
+            answer, session_url = await client.post(self._seat.whip_url, self._seat.token, offer, lost_url)
+            self._session_url = session_url
             await peer.accept(answer)
             return await self._until_gone(peer)
         except NegotiationError as error:
@@ -220,7 +224,8 @@ class _Client:
                 self.summary.reconnects = self.summary.connects - 1
             self._changed.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), 0.5)
+                async with asyncio.timeout(LOOK_EVERY_S):  # wait_for may swallow a cancellation before Python 3.12
+                    await self._changed.wait()
         return stood
 
     def _receive(self, packet: rtp.Packet) -> None:

@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -36,6 +37,7 @@ CONNECT_S_MAX = 15.0  # from the answer to the first packet of audio
 REPORT_EVERY_TICKS = 50
 RETRY_AFTER_S = 5
 STOP_S_MAX = 10.0
+REPLACED_MAX = 256  # sessions remembered, so that who was replaced does not replace in turn
 
 Stems = Callable[[str, bytes, int], None]
 
@@ -78,6 +80,7 @@ class Stage:
         self._mixer = Mixer()
         self._port: Port | None = None
         self._closing: asyncio.TaskGroup | None = None
+        self._replaced: deque[str] = deque(maxlen=REPLACED_MAX)
         self._joining = 0
         self._ticks = 0
         self.position = 0
@@ -125,12 +128,14 @@ class Stage:
 
     # ---- WHIP
 
-    async def admit(self, token: str, offer: str) -> Admitted | Refused:
+    async def admit(self, token: str, offer: str, resumes: str) -> Admitted | Refused:
         """`Endpoint.admit`."""
         seat = self._authorize(token)
         if isinstance(seat, Refused):
             return seat
         others = [connected for connected in self._by_session.values() if connected.seat.id != seat.id]
+        if resumes in self._replaced and len(others) < len(self._by_session):
+            return Refused(409, "seat-taken-over", "Somebody speaks with this link from elsewhere now")
         if len(others) + self._joining >= self._settings.speakers_max:
             return Refused(503, "stage-full", "All places on the stage are taken", "", RETRY_AFTER_S)
         self._joining += 1
@@ -165,6 +170,7 @@ class Stage:
             await peer.close()
             return Refused(400, "sdp-refused", "The offer cannot be taken", str(error))
         for other in [held for held in self._by_session.values() if held.seat.id == seat.id]:
+            self._replaced.append(other.session)
             self._drop(other, "replaced")
         self._enter(_Connected(seat, session, peer, voice, time.monotonic()))
         return Admitted(session, answer)

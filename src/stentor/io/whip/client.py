@@ -65,9 +65,10 @@ class WhipClient:
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
         return SeatInfo(f"{parts.scheme}://{host}:{port}{PATH}", token)
 
-    async def post(self, url: str, token: str, offer: str) -> tuple[str, str]:
-        """-> answer, session URL."""
-        response = await self._send("POST", url, token, offer.encode())
+    async def post(self, url: str, token: str, offer: str, lost_url: str = "") -> tuple[str, str]:
+        """-> answer, session URL. `lost_url` is that of the session which this one goes on from."""
+        query = "?resumes=" + lost_url.rpartition("/")[2] if lost_url else ""
+        response = await self._send("POST", url + query, token, offer.encode())
         location = response.headers.get("location")
         if response.status_code != 201 or not location:
             raise WhipError(f"the studio answered {response.status_code} without a session", fatal=True)

@@ -1,7 +1,8 @@
 """The WHIP endpoint (RFC 9725): SDP in, SDP out, one URL a session.
 
 Non-trickle: the answer holds all candidates and PATCH is 405 (section 4.3). Bearer tokens (section 4.5) name the seat;
-the session's URL is unguessable and needs none to be deleted.
+the session's URL is unguessable and needs none to be deleted. A client that connects again by itself names the session
+it lost, `?resumes=<session>`, so that two clients with one token do not replace each other for ever.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ class Refused:
 class Endpoint(Protocol):
     """What stands behind the HTTP."""
 
-    async def admit(self, token: str, offer: str) -> Admitted | Refused:
-        """Open a session for whom `token` stands."""
+    async def admit(self, token: str, offer: str, resumes: str) -> Admitted | Refused:
+        """Open a session for whom `token` stands; `resumes` is the session that they lost, if any."""
 
     async def leave(self, session: str) -> bool:
         """End a session; -> whether there was one."""
@@ -73,7 +74,7 @@ def create_app(endpoint: Endpoint) -> Starlette:
         offer = await _offer(request)
         if isinstance(offer, Refused):
             return _refusal(offer)
-        outcome = await endpoint.admit(token, offer)
+        outcome = await endpoint.admit(token, offer, request.query_params.get("resumes", ""))
         if isinstance(outcome, Refused):
             return _refusal(outcome)
         headers = {**_COMMON, **_NO_STORE, "Location": f"{PATH}/{outcome.session}"}
