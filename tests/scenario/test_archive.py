@@ -13,7 +13,8 @@ from stentor.formats import fmp4
 from stentor.formats import tape as records
 from stentor.model.rendition import AAC, OPUS, RENDITIONS
 from support import tapes
-from support.running import Running, installation, until
+from support.archives import archive_alone, tape_of
+from support.running import Running
 
 pytestmark = pytest.mark.scenario
 SECONDS = 8
@@ -22,25 +23,14 @@ HELD = (6, 7)
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with installation(tmp_path_factory.mktemp("archive")) as alone:
-        shows = alone.settings.data_dir / "shows"
-        tapes.build(shows / "ended" / "tape", SECONDS, show="ended", held=HELD, segments=2)
-        process = subprocess.Popen(alone.command("archive"), env=alone.environ)
-        try:
-            until(lambda: alone.accepts("archive"), "the archive accepts")
-            yield alone
-        finally:
-            process.terminate()
-            assert process.wait(10) == 0
+    with archive_alone(tmp_path_factory.mktemp("archive")) as alone:
+        tapes.build(tape_of(alone, "ended"), SECONDS, show="ended", held=HELD, segments=2)
+        yield alone
 
 
 def get(archive: Running, path: str, method: str = "GET", **headers: str) -> httpx.Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return httpx.request(method, archive.url("archive", f"/archive/{path}"), headers=named)
-
-
-def tape_of(archive: Running, show: str) -> Path:
-    return archive.settings.data_dir / "shows" / show / "tape"
 
 
 def code(response: httpx.Response) -> tuple[int, str]:

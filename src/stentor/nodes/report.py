@@ -16,8 +16,10 @@ EVENTS_SHOWN_MAX = 20
 
 @dataclass
 class Report:
-    """`facts` are lines of (name, text) for people, `values` some of the same for programs, `problems` say segment, byte
-    and reason."""
+    """`facts` are lines of (name, text) for people, `values` some of them for programs.
+
+    `problems` say segment, byte and reason.
+    """
 
     ok: bool = True
     unfinished: bool = False
