@@ -58,4 +58,5 @@ def test_a_speaker_sees_their_own_seat() -> None:
         "show": {"id": "a", "title": "A", "starts_at_ms": NOW, "phase": "open"},
         "seat": {"id": "ada", "name": "Ada", "on_air": True, "muted": False},
         "studio_port": 8003,
+        "listener_link": "http://here/s/x",
     }

@@ -17,7 +17,7 @@ function tape(stage) {
 
 function chunks(stage) {
   const { late_chunks: late = 0, late_ticks: ticks = 0 } = stage ?? {};
-  return [late ? "bad" : "good", "Chunks", late ? `${late} came too late and were hold` : `all in time, ${ticks} ticks late`];
+  return [late ? "idle" : "good", "Chunks", late ? `${late} so far came too late and went out as hold` : `all in time, ${ticks} ticks late`];
 }
 
 export function healthRows({ stage, usher, edges, age_ms: age, stage_show: other, show }) {
