@@ -1,0 +1,73 @@
+"""The player's judgement of its distance to the live edge, driven through hours in milliseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from browser.station import Station
+
+# A player whose clock runs off by `drift`, fed with chunks that come up to `jitterS` late; -> what it did.
+SIMULATE = """
+async ({ drift, jitterS, seconds, chunkS, distanceS }) => {
+  const { Pace } = await import("/assets/00000000/listen/pace.js");
+  const pace = new Pace(chunkS);
+  let [distance, rate, stalls, moves, rates, seed] = [distanceS ?? pace.marginS, 1, 0, 0, 0, 1];
+  const random = () => (seed = (seed * 16807) % 2147483647) / 2147483647;
+  pace.restart(0);
+  for (let now = chunkS; now < seconds; now += chunkS) {
+    distance -= chunkS * (drift + rate - 1);
+    const seen = distance - jitterS * random();
+    if (seen < 0) { stalls += 1; distance -= seen; pace.receiveStall(now); }
+    const { move, rate: wanted, live } = pace.receiveChunk(Math.max(0, seen), now) ?? {};
+    if (move) { distance -= move; moves += 1; }
+    if (wanted) { rate = wanted; rates += 1; }
+    if (live) { distance = pace.marginS; moves += 1; }
+  }
+  return { distance, stalls, moves, rates, rate, margin: pace.marginS };
+}
+"""
+
+
+@pytest.fixture
+def simulate(browse: Callable[..., Page], station: Station) -> Callable[..., dict[str, Any]]:
+    page = browse(station.url)
+    defaults = {"drift": 0, "jitterS": 0.02, "seconds": 600, "chunkS": 0.5, "distanceS": None}
+    return lambda **values: page.evaluate(SIMULATE, defaults | values)
+
+
+def test_steady_nothing_is_touched(simulate: Callable[..., dict[str, Any]]) -> None:
+    did = simulate(seconds=3 * 3600)
+    assert (did["moves"], did["rates"], did["stalls"]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("drift", [200e-6, -200e-6])
+@pytest.mark.parametrize("chunk_s", [0.25, 0.5])
+def test_three_hours_of_drift_are_a_few_small_moves(
+    simulate: Callable[..., dict[str, Any]], drift: float, chunk_s: float
+) -> None:
+    did = simulate(drift=drift, seconds=3 * 3600, chunkS=chunk_s)
+    assert did["stalls"] == 0
+    assert did["rates"] == 0
+    assert 0 < did["moves"] <= 40
+    assert abs(did["distance"] - did["margin"]) < 0.12
+
+
+def test_after_an_outage_it_catches_up_by_one_change_of_rate(simulate: Callable[..., dict[str, Any]]) -> None:
+    did = simulate(distanceS=2.2)
+    assert (did["rate"], did["rates"]) == (1, 2)
+    assert abs(did["distance"] - did["margin"]) < 0.12
+
+
+def test_far_behind_it_goes_to_the_edge(simulate: Callable[..., dict[str, Any]]) -> None:
+    did = simulate(distanceS=30)
+    assert (did["moves"], did["rates"]) == (1, 0)
+
+
+def test_a_jittery_connection_settles(simulate: Callable[..., dict[str, Any]]) -> None:
+    did = simulate(jitterS=0.6, seconds=1800)
+    assert did["stalls"] <= 3
+    assert did["distance"] < 1.2
