@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from browser.station import Station
 
@@ -25,6 +25,7 @@ FLAGS = [
     "--disable-renderer-backgrounding",
 ]
 WITHIN_MS = 30_000  # the machine may be busy; nothing waits so long when all is well
+expect.set_options(timeout=WITHIN_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
