@@ -56,6 +56,8 @@ def window(server: Contestant, people: Crowd, pulse: Pulse, plan: Plan) -> Turn:
     cpu, crowd_cpu = cpu_s(server.pids) - cpu, people.cpu_s() - crowd_cpu
     mark = people.mark()
     check(mark, plan.listeners, opus_bytes(pulse.grid, first + 1, last), server.slack_bytes)
+    if cpu <= 0:
+        raise BenchError(f"no CPU time was seen of {server.pids}")
     audio_s = (last - first) * pulse.grid.chunk_s
     return Turn(cpu / audio_s / plan.listeners * 1e6, 0.0, crowd_cpu / audio_s, mark["gap_ms_max"])
 

@@ -133,6 +133,7 @@ def nchan(grid: Grid, scratch: Path, listeners: int) -> Iterator[Contestant]:
             if answer.status not in (201, 202):
                 raise BenchError(f"nchan answered {answer.status}")
 
+        publish(0, {OPUS.id: b"-"})  # nobody hears it; once it is answered there is a worker
         yield Contestant(port, family(process.pid), ["/live"], publish)
 
 
