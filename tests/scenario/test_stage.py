@@ -76,6 +76,15 @@ async def test_a_removed_seat_is_closed_and_stays_out():
 
 
 @scenario
+async def test_without_a_show_everybody_is_gone_without_a_tick():
+    async with studio() as made:
+        ann = await made.join("ann", Tone(ANN), on_air=True)
+        made.stage.apply(None)
+        assert not made.present() and not made.stage.anyone_on_air()
+        ann._task.cancel()
+
+
+@scenario
 async def test_a_second_post_replaces_the_first():
     async with studio() as made:
         first = await made.join("ann", Tone(ANN), on_air=True)

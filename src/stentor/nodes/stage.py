@@ -112,7 +112,11 @@ class Stage:
     def apply(self, show: Show | None) -> None:
         """Reconcile with the seats of `show`: who was removed goes, on-air and muted take effect with the next tick."""
         self._show = show
-        seats = {} if show is None else {seat.id: seat for seat in show.seats}
+        if show is None:  # nobody need be ticking any more
+            for connected in list(self._by_session.values()):
+                self._drop(connected, "no show")
+            return
+        seats = {seat.id: seat for seat in show.seats}
         for connected in list(self._by_session.values()):
             seat = seats.get(connected.seat.id)
             if seat is None or seat.removed:

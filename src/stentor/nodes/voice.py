@@ -44,7 +44,9 @@ class Voice:
             decision = self.jitter.pull(now)
             if decision is None:
                 return self._fall_silent()
-            self._rest = np.concatenate((self._rest, self._resume(self._decode(decision))))
+            samples = self._decode(decision)
+            np.clip(samples, -1.0, 1.0, out=samples)  # made-up packets decode to millions, which would duck the others
+            self._rest = np.concatenate((self._rest, self._resume(samples)))
         frame, self._rest = self._rest[:FRAME_SAMPLES], self._rest[FRAME_SAMPLES:]
         return frame
 
@@ -69,17 +71,21 @@ class Voice:
             case Merge(first, second):
                 return _cross_fade(self._decode_packet(first), self._decode_packet(second))
             case Fec(successor, samples):
-                return self._decoder.recover(successor, samples)
+                return self._or_concealed(lambda: self._decoder.recover(successor, samples), samples)
             case Conceal(samples):
                 return self._decoder.conceal(samples)
         raise AssertionError(decision)
 
     def _decode_packet(self, payload: bytes) -> Samples:
         self._heard(payload, len(self._rest))
+        return self._or_concealed(lambda: self._decoder.decode(payload), rtp.opus_samples(payload))
+
+    def _or_concealed(self, decode: Callable[[], Samples], samples: int) -> Samples:
+        """What `decode` makes of a packet, which may have Opus's length and not its contents."""
         try:
-            return self._decoder.decode(payload)
-        except OpusError:  # it has Opus's length but not its contents
-            return self._decoder.conceal(rtp.opus_samples(payload))
+            return decode()
+        except OpusError:
+            return self._decoder.conceal(samples)
 
     def jitter_ms(self) -> int:
         return int(self.jitter.jitter_s * 1000)
