@@ -28,7 +28,8 @@ def ask(
     path, _, query = path.partition("?")
     fields = dict(pair.split("=") for pair in query.split("&") if pair)
     lower = {name.replace("_", "-").lower(): value for name, value in headers.items()}
-    view = View(show, full, {0: KEY}, {"talk": '{"v":1}'}.get)
+    tag = ticket.show_tag(show) if show else None
+    view = View(lambda: tag, lambda: full, {0: KEY}, {"talk": '{"v":1}'}.get)
     return answer(Request(method, path, fields, lower), view, now)
 
 

@@ -169,7 +169,7 @@ def test_without_a_writer_the_edge_makes_the_hold_and_never_sends_the_late_chunk
     client = station.listen(query="?burst=0")
     first = int(client.headers["stentor-n"])
     station.until(lambda: len(sequence_numbers(client.read() and whole_chunks(client.body))) >= 2)
-    late = station.edge._feeds[OPUS.id].n
+    late = station.edge.program.feeds[OPUS.id].n
     back = late + 3  # the stage returns: it brings a chunk that is long sent, leaves two out, and goes on
     publish(station.ring, late, back)
     station.until(lambda: client.read() and client.body.endswith(chunk(station.ring, OPUS, back)))
@@ -222,7 +222,7 @@ def test_a_replaced_ring_of_the_same_show_goes_on(station):
     grid = station.ring.grid
     old = station.ring
     station.ring = rings.create(old.path, old.show, grid, old.holds)
-    station.edge.look()
+    station.edge.program.look()
     publish(station.ring, 1, 2, 3)
     station.publish(4)
     station.until(lambda: client.read() and client.body == station.expected(1, 4))
@@ -234,7 +234,7 @@ def test_another_show_ends_the_streams_of_the_one_before(station, tmp_path):
     expected = station.expected(1, 1)
     station.ring = make_ring(tmp_path / "other", time.monotonic_ns() + FAR_NS, show="show-2")
     station.put_stage(station.ring)
-    station.edge.look()
+    station.edge.program.look()
     station.until(lambda: client.read() and client.closed)
     assert client.body == expected
     old = station.listen()
@@ -370,7 +370,7 @@ def test_before_any_show_there_is_none(tmp_path):
     early = station.listen()
     assert (early.status, json.loads(early.body)["code"]) == (503, "no-show")
     station.put_stage(station.ring)
-    station.edge.look()
+    station.edge.program.look()
     assert station.listen().status == 200
     station.close()
 

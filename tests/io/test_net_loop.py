@@ -94,6 +94,11 @@ def test_stop_from_another_thread_wakes_a_loop_that_sleeps(loop):
     loop.run()
 
 
+def test_a_stop_before_the_loop_runs_is_not_lost(loop):
+    loop.stop()
+    loop.run()
+
+
 def test_stop_from_a_signal_wakes_a_loop_that_sleeps(loop):
     before = signal.signal(signal.SIGUSR1, lambda *_: loop.stop())
     threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR1)).start()

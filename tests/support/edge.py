@@ -174,7 +174,7 @@ class Station:
 
     def settle(self) -> None:
         """Turn until the edge has given out all that is in the ring."""
-        self.until(lambda: self.edge.newest == self.ring.heads().by_id)
+        self.until(lambda: self.edge.program.newest == self.ring.heads().by_id)
 
     def expected(self, first: int, last: int, rendition: Rendition = OPUS) -> bytes:
         """The body of a listener who got chunks first..last as the stage made them."""

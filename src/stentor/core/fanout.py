@@ -57,6 +57,8 @@ class Feed:
 
         After a sleep longer than the ring, `n` leaps to the oldest chunk that is left.
         """
+        if now_ns < self._look_ns and self._ring.head(self.rendition.id) <= self.n:
+            return None  # most calls end here: some other rendition, or a request, woke the edge
         if self.ended:
             self._look_ns = NEVER_NS
             return None

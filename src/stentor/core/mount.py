@@ -44,10 +44,11 @@ class Listen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What an edge knows. `show` is empty while nothing is on; `now_text` gives the `now` object of a show."""
+    """What an edge knows: the tag of the show that is on, or None; whether it has no room; keys of tickets by id; the
+    `now` object of a show."""
 
-    show: str
-    full: bool
+    show_tag: Callable[[], bytes | None]
+    full: Callable[[], bool]
     keys: Mapping[int, bytes]
     now_text: Callable[[str], str | None]
 
@@ -68,15 +69,16 @@ def answer(request: Request, view: View, now: int) -> Listen | Response:
 
 
 def _admit(token: str, name: str, request: Request, view: View, now: int) -> Listen | Response:
-    rendition = BY_NAME.get(_without_suffix(name))
+    rendition = BY_NAME.get(name) or BY_NAME.get(_without_suffix(name))
     if rendition is None:
         return refusal(404, "no-rendition", "Not Found", f"the renditions are {', '.join(BY_NAME)}")
-    if not view.show:
+    tag = view.show_tag()
+    if tag is None:
         return refusal(503, "no-show", "Nothing is on at the moment", retry_after_s=RETRY_AFTER_S)
-    checked = ticket.check(token, view.keys, ticket.show_tag(view.show), now)
+    checked = ticket.check(token, view.keys, tag, now)
     if isinstance(checked, ticket.Refusal):
         return refusal(403, checked, "This ticket does not admit")
-    if view.full:
+    if view.full():
         return refusal(503, "edge-full", "No room at the moment", retry_after_s=RETRY_AFTER_S)
     return _listen(rendition, request)
 
@@ -87,8 +89,10 @@ def _listen(rendition: Rendition, request: Request) -> Listen | Response:
     except ValueError as error:
         return refusal(400, "bad-query", "Bad Request", str(error))
     wants_titles = not rendition.framed and request.headers.get("icy-metadata", "").strip() == "1"
-    probe = ranges.parse(request.headers.get("range", ""), _ENDLESS) == _PROBE
-    return Listen(rendition, from_n, burst, wants_titles, probe)
+    wanted = request.headers.get("range")
+    return Listen(
+        rendition, from_n, burst, wants_titles, wanted is not None and ranges.parse(wanted, _ENDLESS) == _PROBE
+    )
 
 
 def _without_suffix(name: str) -> str:

@@ -4,128 +4,90 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 
 import structlog
 
 from stentor.core import mount
-from stentor.core.fanout import Feed, Patience, burst_chunks, first_n
+from stentor.core.fanout import Patience, burst_chunks, first_n
 from stentor.formats import chunks
-from stentor.io.board import Board, BoardError
+from stentor.io.board import Board
 from stentor.io.keys import ticket_key
 from stentor.io.net.http import encode
 from stentor.io.net.loop import READABLE, Loop
 from stentor.io.net.mounts import Mounts, Start
 from stentor.io.net.server import Answer, Handover
 from stentor.io.net.sockets import raise_descriptor_limit
-from stentor.io.ring import Ring, RingError
 from stentor.io.wake import BOARD, Ear
 from stentor.model import board
 from stentor.model.http import Request, Response
 from stentor.model.rendition import RENDITIONS
 from stentor.nodes.intake import now_text, put, run
+from stentor.nodes.program import Program
 from stentor.settings import Settings
 
 LOOK_S = 0.25  # between two looks at the board
 PUBLISH_S = 1.0
 DESCRIPTORS_SPARE = 64  # for all that is no connection: ring, board, epoll, log
+_HEADERS = {rendition.id: chunks.header(rendition) for rendition in RENDITIONS}
 log = structlog.get_logger()
 
 
 def main(settings: Settings, worker: int = 0) -> int:
     """Serve until SIGTERM; -> exit code."""
-    return run(
-        f"edge-{worker}", settings, settings.edge_port, settings.sndbuf_bytes, lambda loop: Edge(settings, worker, loop)
-    )
+    name, port = f"edge-{worker}", settings.edge_port
+    return run(name, settings, port, settings.sndbuf_bytes, lambda loop: Edge(settings, worker, loop))
 
 
 class Edge:
-    """One worker. `loop` and `mounts` are its own; others only read ring and board."""
+    """One worker: its listeners, and what it tells of them."""
 
     def __init__(self, settings: Settings, worker: int, loop: Loop) -> None:
         self._settings = settings
         self._worker = worker
         self._board = Board(settings.board_dir)
-        self._keys = {0: ticket_key(settings.keys_dir)}
-        self._ring: Ring | None = None
-        self._feeds: dict[int, Feed] = {}
-        self._title = ""
         self._refused = 0
-        self._holds_made = 0  # by feeds that are gone
-        self._problem = ""
-        self._listeners_max = _listeners_max(settings)
-        patience = Patience(settings.lag_skip_s, settings.lag_drop_s)
-        self.mounts = Mounts(loop, patience, settings.sndbuf_bytes)
+        self.mounts = Mounts(loop, Patience(settings.lag_skip_s, settings.lag_drop_s), settings.sndbuf_bytes)
+        self.program = Program(self._board, self.mounts, settings.edge_grace_ms)
+        self._view = self._make_view()
         self._ear = Ear(settings.wake_dir, "edge")
-        self.look()
+        self.program.look()
         loop.watch(self._ear.fileno(), READABLE, self._woken)
         loop.tick_first(self.mounts.tick)
-        loop.every(LOOK_S, self.look)
+        loop.every(LOOK_S, self.program.look)
         loop.every(PUBLISH_S, self.publish)
+
+    def _make_view(self) -> mount.View:
+        listeners_max = _listeners_max(self._settings)
+        return mount.View(
+            show_tag=lambda: self.program.show_tag,
+            full=lambda: len(self.mounts) >= listeners_max,
+            keys={0: ticket_key(self._settings.keys_dir)},
+            now_text=lambda show: now_text(self._board, show),
+        )
 
     def _woken(self, fd: int, mask: int) -> None:
         """The ring is looked at in every turn anyway."""
         if BOARD in self._ear.drain():
-            self.look()
-
-    def look(self) -> None:
-        """Follow the stage: its title, and its ring if that is another one."""
-        try:
-            stage = self._board.get("stage", board.Stage)
-            if stage is None or not stage.ring:
-                return
-            if stage.title != self._title:
-                self._title = stage.title
-                self.mounts.set_title(stage.title)
-            if self._ring is None or self._ring.inode != Path(stage.ring).stat().st_ino:
-                self._attach(Ring(Path(stage.ring)))
-            self._problem = ""
-        except (BoardError, RingError, OSError) as error:
-            if str(error) != self._problem:
-                self._problem = str(error)
-                log.warning("the stage cannot be followed", reason=self._problem)
-
-    def _attach(self, ring: Ring) -> None:
-        """Of the same show on the same grid: go on where the old ring stood. Else everybody leaves."""
-        old, self._ring = self._ring, ring
-        same = old is not None and (old.show, old.grid) == (ring.show, ring.grid)
-        stood = {key: feed.n for key, feed in self._feeds.items()} if same else {}
-        self._holds_made += sum(feed.holds_made for feed in self._feeds.values())
-        grace_ns, now_ns = self._settings.edge_grace_ms * 1_000_000, time.monotonic_ns()
-        self._feeds = {r.id: Feed(ring, r, grace_ns, now_ns, stood.get(r.id)) for r in RENDITIONS}
-        (self.mounts.go_on if same else self.mounts.begin)(self._feeds.values())
-        if old is not None:
-            old.close()
-        log.info("ring attached", show=ring.show, n=self._feeds[0].n, goes_on=same)
-
-    @property
-    def newest(self) -> tuple[int, ...]:
-        """The last chunk sent, by rendition id."""
-        return tuple(self._feeds[rendition.id].n for rendition in RENDITIONS)
+            self.program.look()
 
     def answer(self, request: Request) -> Answer:
-        on_air = self._ring is not None and not self._feeds[0].ended
-        show = self._ring.show if self._ring is not None and on_air else ""
-        view = mount.View(
-            show, len(self.mounts) >= self._listeners_max, self._keys, lambda show: now_text(self._board, show)
-        )
-        decided = mount.answer(request, view, int(time.time()))
+        decided = mount.answer(request, self._view, int(time.time()))
         if isinstance(decided, Response):
             self._refused += decided.status in (403, 503)
             return decided
         return self._listen(decided, request.method == "HEAD")
 
     def _listen(self, listen: mount.Listen, head_only: bool) -> Answer:
-        feed = self._feeds[listen.rendition.id]
+        rendition_id, feed = listen.rendition.id, self.program.feeds[listen.rendition.id]
         burst = burst_chunks(listen.burst, listen.rendition, feed.grid, self._settings.burst_s)
         n = first_n(listen.from_n, burst, feed.n, feed.oldest)
         if listen.probe:
-            return mount.probe(listen, chunks.header(listen.rendition) or feed.chunk(feed.n))
-        head = mount.head(listen, feed.grid, n, feed.n, time.monotonic_ns(), self._title)
+            return mount.probe(listen, _HEADERS[rendition_id] or feed.chunk(feed.n))
+        head = mount.head(listen, feed.grid, n, feed.n, time.monotonic_ns(), self.program.title)
         if head_only:
             return head
-        start = Start(encode(head) + chunks.header(listen.rendition), n, listen.icy)
-        return Handover(lambda sock, unsent: self.mounts.join(sock, listen.rendition.id, start.after(unsent)))
+        start = Start(encode(head) + _HEADERS[rendition_id], n, listen.icy)
+        return Handover(lambda sock, unsent: self.mounts.join(sock, rendition_id, start.after(unsent)))
 
     def publish(self) -> None:
         """Put this worker's counters on the board."""
@@ -140,7 +102,7 @@ class Edge:
             skips=counters.skips,
             drops=counters.drops,
             chunks=counters.chunks,
-            holds_made=self._holds_made + sum(feed.holds_made for feed in self._feeds.values()),
+            holds_made=self.program.holds_made,
             bytes_sent=counters.bytes_sent,
             worst_late_ms=counters.worst_late_ms,
         )

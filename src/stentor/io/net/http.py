@@ -15,6 +15,8 @@ from stentor.model.http import Request, Response
 QUERY_FIELDS_MAX = 16
 BODY_BYTES_MAX = 4_096  # no request of edge or door needs a body; a small one is read and dropped
 PIPELINED_MAX = 16  # whole requests in one read
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+_NO_CONTENT = 204
 
 
 class _Misuse(Exception):
@@ -22,7 +24,7 @@ class _Misuse(Exception):
 
     def __init__(self, status: int, code: str, detail: str) -> None:
         super().__init__(detail)
-        self.response = refusal(status, code, HTTPStatus(status).phrase, detail)
+        self.response = refusal(status, code, _PHRASES[status], detail)
 
 
 class RequestReader:
@@ -118,12 +120,16 @@ def _too_large(limit: int) -> _Misuse:
 
 def _target(url: bytes) -> tuple[str, dict[str, str]]:
     """-> path and query of a request target in origin form, absolute form or `*` (RFC 9112, 3.2)."""
-    if url == b"*":
-        return "*", {}
     try:
-        parsed = httptools.parse_url(url)
-        query = parse_qsl((parsed.query or b"").decode("ascii"), max_num_fields=QUERY_FIELDS_MAX)
-        return (parsed.path or b"/").decode("ascii"), dict(query)
+        if url[:1] == b"/":
+            path, _, query = url.partition(b"?")
+        elif url == b"*":
+            path, query = url, b""
+        else:
+            parsed = httptools.parse_url(url)
+            path, query = parsed.path or b"/", parsed.query or b""
+        fields = parse_qsl(query.decode("ascii"), max_num_fields=QUERY_FIELDS_MAX) if query else ()
+        return path.decode("ascii"), dict(fields)
     except (httptools.HttpParserError, ValueError) as error:
         raise _Misuse(400, "bad-target", str(error)) from None
 
@@ -145,9 +151,9 @@ class _Clock:
 def encode(response: Response, *, keep_alive: bool = False, head: bool = False) -> bytes:
     """The bytes of a response; for a HEAD request (`head`) without its body."""
     status, headers, body = response
-    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", f"Date: {_Clock.date()}"]
+    lines = [f"HTTP/1.1 {status} {_PHRASES[status]}", f"Date: {_Clock.date()}"]
     lines += [f"{name}: {value}" for name, value in headers]
-    if body is not None and status != HTTPStatus.NO_CONTENT:
+    if body is not None and status != _NO_CONTENT:
         lines.append(f"Content-Length: {len(body)}")
     lines.append(f"Connection: {'keep-alive' if keep_alive and body is not None else 'close'}")
     head_bytes = "\r\n".join([*lines, "", ""]).encode()

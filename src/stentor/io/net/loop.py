@@ -30,7 +30,7 @@ class Loop:
         self._deferred: list[Callable[[], None]] = []
         self._timers: list[_Timer] = []
         self._tick: Callable[[], float] = lambda: math.inf
-        self._running = False
+        self._stopped = False
         self._alarm = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.watch(self._alarm, select.EPOLLIN, lambda fd, mask: os.eventfd_read(fd))
 
@@ -64,15 +64,14 @@ class Loop:
         self._timers.append(_Timer(period_s, call))
 
     def stop(self) -> None:
-        """Make `run` return; may be called from a signal handler."""
-        self._running = False
+        """Make `run` return, or not begin; may be called from a signal handler."""
+        self._stopped = True
         os.eventfd_write(self._alarm, 1)
 
     def run(self) -> None:
         """Turn until `stop`."""
-        self._running = True
         wake_s = self._tick()
-        while self._running:
+        while not self._stopped:
             wake_s = self.turn(wake_s)
 
     def turn(self, wake_s: float) -> float:

@@ -137,20 +137,19 @@ class Mounts:
                 buffer, phase = icy.interleave(data, phase, self._title)
             size, short = len(flock), flock.send(buffer)
             self.counters.bytes_sent += len(buffer) * (size - len(short))
-            for sock, taken in short:
-                self._fall_behind(channel, sock, buffer, taken, phase)
+            for fd, taken in short:
+                self._fall_behind(channel, fd, buffer, taken, phase)
         channel.passed += len(data)
         channel.drop_empty()
         late_ns = time.monotonic_ns() - channel.feed.grid.start_ns(channel.feed.n + 1)
         self.counters.worst_late_ms = max(self.counters.worst_late_ms, late_ns // 1_000_000)
         self.counters.chunks += 1
 
-    def _fall_behind(self, channel: Channel, sock: socket.socket, data: bytes, taken: int, phase: int | None) -> None:
-        fd = sock.fileno()
+    def _fall_behind(self, channel: Channel, fd: int, data: bytes, taken: int, phase: int | None) -> None:
         if taken == GONE:
             self._part(fd)
             return
-        self._in_step.pop(fd).remove(fd)
+        sock = self._in_step.pop(fd).remove(fd)
         one = self._behind[fd] = Behind(sock, channel, channel.feed.n, data, phase)
         one.offset = taken
         self.counters.bytes_sent += taken
@@ -257,8 +256,8 @@ class Mounts:
     def _finish(self, channel: Channel) -> None:
         """Whoever is behind leaves when it has caught up."""
         for flock in channel.flocks.values():
-            for sock in flock.members():
-                self._leave(sock.fileno())
+            for fd in flock.members():
+                self._leave(fd)
         channel.drop_empty()
 
     def _sweep(self) -> None:

@@ -69,7 +69,7 @@ class _Connection:
         self.sock = sock
         self.reader = reader
         self.deadline_s = deadline_s
-        self.mask = _IN
+        self.mask = 0  # not watched yet
         self.out = b""
         self.keep_alive = True
         self.closing = False
@@ -130,9 +130,12 @@ class Server:
             self.counters.shed += 1
             self._close(next(iter(self._connections)))
         fd = sock.fileno()
-        self._connections[fd] = _Connection(sock, RequestReader(self._limits.headers_bytes_max), deadline_s)
-        self._loop.watch(fd, _IN, self._handler)
+        connection = _Connection(sock, RequestReader(self._limits.headers_bytes_max), deadline_s)
+        self._connections[fd] = connection
         self.counters.accepted += 1
+        self._read(fd, connection)  # most requests come with their connection
+        if fd in self._connections and not connection.mask:
+            self._expect(fd, connection, _IN)
 
     def _on_event(self, fd: int, mask: int) -> None:
         connection = self._connections[fd]
