@@ -26,6 +26,7 @@ FLAGS = [
 ]
 WITHIN_MS = 30_000  # the machine may be busy; nothing waits so long when all is well
 expect.set_options(timeout=WITHIN_MS)
+expect.set_options(timeout=WITHIN_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,6 +7,7 @@ import { WhipSession } from "./whip.js";
 const SILENCE_DBFS = -120;
 const PATIENCE_MS = 2_500;
 const BACKOFF_S_MAX = 15;
+const UNKNOWN_MAX = 4;
 const SHORT_MS = 10_000;
 const SHORT_MAX = 4; // sessions in a row that somebody else ended soon
 
@@ -23,6 +24,11 @@ const LATER = {
   "no-show": "The stage opens with the doors, shortly before the show.",
   "stage-full": "All places on the stage are taken.",
 };
+
+/** A new link is known to the desk a moment before the studio: to it, "not known" is not the last word at first. */
+function isFinal(error, failures) {
+  return error instanceof Refused && !error.passing && (error.status !== 401 || failures > UNKNOWN_MAX);
+}
 
 /** Why no microphone can be asked for here, or "". */
 export function obstacle() {
@@ -109,8 +115,8 @@ export class Voice extends EventTarget {
       const since = performance.now();
       const error = await this.#sit();
       if (!this.#wanted) return;
-      if (error instanceof Refused && !error.passing) return this.#fail(error.message);
       failures = error ? failures + 1 : 0;
+      if (isFinal(error, failures)) return this.#fail(error.message);
       short = !error && performance.now() - since < SHORT_MS ? short + 1 : 0;
       if (short > SHORT_MAX) return this.#fail("The connection is ended again and again: is this link open somewhere else?");
       this.#tell("waiting", LATER[error?.code] ?? error?.message ?? "The connection was lost.");
