@@ -76,7 +76,7 @@ export class Push {
   }
 
   atLive() {
-    return this.#following && this.#placed;
+    return this.#following && this.#placed && this.#liveS() - this.audio.currentTime < SOON_S;
   }
 
   seek(seconds) {
