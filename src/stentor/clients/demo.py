@@ -24,7 +24,7 @@ from stentor.formats.crew import NewShow, ShowMade
 from stentor.model.rendition import OPUS
 from stentor.settings import Settings
 
-STARTS_IN_S = 6.0  # two speakers connect meanwhile
+STARTS_IN_S_MIN = 6.0  # two speakers start and connect meanwhile
 LAST_CHUNKS_S_MAX = 15.0  # from the wish to end until the listener has the last chunk
 KILL_AFTER_S = 10.0  # or in the middle of a shorter show
 HEARD_MAX = 100_000  # chunks whose digest is kept: nearly fourteen hours
@@ -55,15 +55,17 @@ class Demo:
         with installation.directories() as (data_dir, run_dir):
             voices = await speech.make(data_dir)
             own = replace(self.settings, data_dir=data_dir, run_dir=run_dir, public_url="")
+            begun_s = time.monotonic()
             async with installation.serving(installation.with_free_ports(own, keep=True)) as up:
-                show = await self._announce(up)
+                # Where the roles took long to start, the speakers will too.
+                show = await self._announce(up, max(STARTS_IN_S_MIN, 1.5 * (time.monotonic() - begun_s)))
                 async with _speaking(up, show, voices):
                     listener = await self._listen(up, show, stop)
                 return await self._sum_up(up, show, listener)
 
-    async def _announce(self, up: Serving) -> ShowMade:
+    async def _announce(self, up: Serving, starts_in_s: float) -> ShowMade:
         """A show that starts in a moment, host and guest on air from its first chunk."""
-        order = NewShow("Stentor demo", starts_in_s=STARTS_IN_S, host=HOST, guests=(GUEST,), on_air=(HOST, GUEST))
+        order = NewShow("Stentor demo", starts_in_s=starts_in_s, host=HOST, guests=(GUEST,), on_air=(HOST, GUEST))
         show = await up.create_show(order)
         self.tell(f"listen     {show.listener_link}")
         self.tell(f"crew       {show.crew_link}")
