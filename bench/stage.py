@@ -18,6 +18,7 @@ import sys
 import time
 
 import numpy as np
+import structlog
 import uvicorn
 
 from stentor.clients import timecode
@@ -172,6 +173,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     if arguments.url:
         asyncio.run(speakers(arguments.url, arguments.speakers))
     else:

@@ -98,6 +98,9 @@ def test_a_guest_who_was_removed_is_told(browse: Browse, running: Running) -> No
     expect(speaker.locator("#light")).to_have_text("No entry")
     expect(speaker.locator("#problem")).to_contain_text("The seat was removed.")
     expect(crew.locator("#backstage .seat-name")).to_have_text(["Ada (you)"])
+    speaker.wait_for_timeout(1_200)  # more than two redraws
+    expect(speaker.locator("#light")).to_have_text("No entry", timeout=1)
+    expect(speaker).to_have_title("No entry")
 
 
 def test_a_new_guest_gets_a_link_that_works(browse: Browse, running: Running) -> None:

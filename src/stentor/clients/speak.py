@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import structlog
 
 from stentor.clients import timecode
 from stentor.formats import rtp
@@ -29,6 +30,8 @@ from stentor.io.opus import Decoder, Encoder, OpusError
 from stentor.io.pcm import AudioFileError, read_blocks
 from stentor.io.webrtc import NegotiationError, Peer, Port, State, route_address
 from stentor.io.whip import SeatInfo, WhipClient, WhipError
+
+log = structlog.get_logger()
 
 Samples = npt.NDArray[np.float32]
 
@@ -116,7 +119,10 @@ def open_source(name: str, *, loop: bool = False) -> Source:
 
 @dataclass(slots=True)
 class Summary:
-    """What was sent and heard. `heard_dbfs` is the return feed's peak, -120 for silence."""
+    """What was sent and heard. `heard_dbfs` is the return feed's peak, -120 for silence.
+
+    `problem` is why there is no connection, empty while there is one.
+    """
 
     seconds: float = 0.0
     packets_sent: int = 0
@@ -124,6 +130,7 @@ class Summary:
     connects: int = 0
     reconnects: int = 0
     heard_dbfs: float = -120.0
+    problem: str = "not connected yet"
 
 
 Hear = Callable[[Samples], None]
@@ -164,7 +171,7 @@ class _Client:
 
     def _say(self, frame: Samples) -> None:
         packet = self._encoder.encode(frame)
-        self.summary.seconds += FRAME_NS / 1e9
+        self.summary.seconds = round(self.summary.seconds + FRAME_NS / 1e9, 2)
         if self._peer is not None and self._peer.send(packet, FRAME_SAMPLES):
             self.summary.packets_sent += 1
 
@@ -175,14 +182,20 @@ class _Client:
         pause_s = BACKOFF_S_MIN
         while True:
             try:
-                if await self._session(client):
-                    pause_s = BACKOFF_S_MIN
+                stood = await self._session(client)
+                pause_s = BACKOFF_S_MIN if stood else pause_s
+                self._complain("the connection was lost" if stood else "no media came through")
             except WhipError as error:
                 if error.fatal:
                     raise
+                self._complain(str(error))
                 pause_s = max(pause_s, error.retry_after_s)
             await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))
             pause_s = min(BACKOFF_S_MAX, 2 * pause_s)
+
+    def _complain(self, problem: str) -> None:
+        self.summary.problem = problem
+        log.warning("not connected", problem=problem)
 
     async def _session(self, client: WhipClient) -> bool:
         """One connection from POST to its end; -> whether it ever stood."""
@@ -219,7 +232,7 @@ class _Client:
         stood = False
         while peer.state is not State.GONE and time.monotonic() - self._heard_at < SILENCE_S_MAX:
             if peer.state is State.CONNECTED and not stood:
-                stood = True
+                stood, self.summary.problem = True, ""
                 self.summary.connects += 1
                 self.summary.reconnects = self.summary.connects - 1
             self._changed.clear()
@@ -277,14 +290,17 @@ async def _cancel_when(stop: asyncio.Event, task: asyncio.Task[None]) -> None:
 
 
 def run(url: str, token: str, source: str, *, seconds: float | None = None, loop: bool = False) -> int:
-    """`stentor speak`: prints the summary as JSON; exit code 0, or 1 with a line on stderr."""
+    """`stentor speak`: prints the summary as JSON; exit code 0, or 1 with a line on stderr if nobody was reached."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         summary = asyncio.run(_run(url, token, source, seconds, loop))
     except (WhipError, AudioFileError) as error:
         print(f"speak: {error}", file=sys.stderr)
         return 1
     print(msgspec.json.encode(summary).decode())
-    return 0
+    if not summary.connects:
+        print(f"speak: {summary.problem}", file=sys.stderr)
+    return 0 if summary.connects else 1
 
 
 async def _run(url: str, token: str, source: str, seconds: float | None, loop: bool) -> Summary:

@@ -25,7 +25,7 @@ from stentor.nodes.intake import now_text, put, run
 from stentor.nodes.program import Program
 from stentor.settings import Settings
 
-LOOK_S = 0.25  # between two looks at the board
+LOOK_S = 0.5  # between two looks at the board
 PUBLISH_S = 1.0
 DESCRIPTORS_SPARE = 64  # for all that is no connection: ring, board, epoll, log
 _HEADERS = {rendition.id: chunks.header(rendition) for rendition in RENDITIONS}

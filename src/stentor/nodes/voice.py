@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from stentor.core.jitter import SAMPLE_RATE, Conceal, Decision, Fec, JitterBuffer, Merge, Play
+from stentor.core.jitter import Conceal, Decision, Fec, JitterBuffer, Merge, Play
 from stentor.core.mix import FRAME_SAMPLES, Samples
 from stentor.formats import rtp
 from stentor.io.opus import Decoder, OpusError
@@ -89,9 +89,6 @@ class Voice:
 
     def jitter_ms(self) -> int:
         return int(self.jitter.jitter_s * 1000)
-
-    def depth_s(self) -> float:
-        return (self.jitter.depth_samples + len(self._rest)) / SAMPLE_RATE
 
 
 def _cross_fade(first: Samples, second: Samples) -> Samples:

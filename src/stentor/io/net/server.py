@@ -20,7 +20,7 @@ from stentor.model.http import Request, Response
 
 READ_BYTES = 16_384
 LINGER_S = 2.0  # after the last answer: how long the peer may take to close, lest a reset destroy what it has not read
-SWEEP_S = 0.25
+SWEEP_S = 0.5
 _IN = select.EPOLLIN
 _OUT = select.EPOLLOUT
 _GONE = select.EPOLLHUP | select.EPOLLERR

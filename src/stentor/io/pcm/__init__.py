@@ -36,4 +36,4 @@ def read_blocks(path: Path) -> Iterator[Samples]:
 
 def _samples(block: av.AudioFrame) -> Samples:
     """The mean of the channels: the resampler's own downmix is 3 dB louder."""
-    return block.to_ndarray().mean(axis=0, dtype=np.float32)
+    return np.mean(block.to_ndarray(), axis=0, dtype=np.float32)

@@ -112,7 +112,7 @@ class Peer:
         except sdp.SdpError as error:
             raise NegotiationError(str(error)) from None
         await self._negotiating(self._connection.setRemoteDescription(RTCSessionDescription(tamed, kind)))
-        self._payload_type = self._transceiver._codecs[0].payloadType
+        self._payload_type = int(self._transceiver._codecs[0].payloadType or 0)
 
     async def _negotiating(self, step: Awaitable[None]) -> None:
         """aiortc reports a description it cannot take by whatever exception its parser came upon."""

@@ -49,6 +49,8 @@ class WhipClient:
     async def resolve(self, url: str, token: str = "") -> SeatInfo:
         """A WHIP URL as it is, or the one that a link `http://host:8002/crew/speak#token` leads to."""
         parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise WhipError(f"{parts._replace(fragment='').geturl()} is not an http or https address", fatal=True)
         token = token or parts.fragment
         if not token:
             raise WhipError("a token is needed: in the link after #, or with --token", fatal=True)

@@ -9,6 +9,7 @@ const token = tokenOfPage();
 const desk = new Desk(token);
 let state = null;
 let microphone = null;
+let refused = false; // a final no: the seat was removed, the link revoked or too old
 
 function problem(words) {
   find("#problem").hidden = !words;
@@ -16,7 +17,7 @@ function problem(words) {
 }
 
 function draw() {
-  if (!state) return;
+  if (!state || refused) return;
   const [light, word, hint] = lightWords(state, microphone.joined);
   attribute(document.body, "data-air", light);
   text(find("#light"), word);
@@ -44,14 +45,21 @@ function receive(latest) {
   draw();
 }
 
+function refuse(words) {
+  refused = true;
+  microphone?.voice.leave();
+  microphone?.root.remove();
+  attribute(document.body, "data-air", "off");
+  text(find("#light"), "No entry");
+  text(find("#light-hint"), "");
+  document.title = "No entry";
+  problem(words);
+}
+
 /** The desk is not needed to be heard: only what it says may be old. */
 function lost(error) {
-  if (error.status && !error.passing) {
-    microphone?.voice.leave();
-    text(find("#light"), "No entry");
-    text(find("#light-hint"), "");
-    problem(error.message);
-  } else problem("The crew's desk cannot be reached right now. What you say is still heard.");
+  if (error.status && !error.passing) refuse(error.message);
+  else problem("The crew's desk cannot be reached right now. What you say is still heard.");
 }
 
 if (token) {
