@@ -12,9 +12,10 @@ from stentor.core import hold
 from stentor.core.life import FINAL, Cause, Change, Life, Times
 from stentor.core.stem import Stem
 from stentor.core.tape import TapeReader, TapeWriter
+from stentor.formats.chunks import Hold
 from stentor.formats.rtp import opus_samples
 from stentor.io import ring as rings
-from stentor.io.codec import make_holds
+from stentor.io.codec.stored import stored_holds
 from stentor.io.keys import Signer
 from stentor.io.stems import StemFiles
 from stentor.io.wake import Caller
@@ -36,6 +37,11 @@ def ring_path(settings: Settings, show_id: str) -> Path:
     return settings.run_dir / "rings" / f"{show_id}.ring"
 
 
+def the_hold(settings: Settings) -> dict[int, Hold]:
+    """The hold of every rendition, by id; on the first call of an installation it is made, which takes seconds."""
+    return stored_holds(settings.data_dir / "hold.cache", hold.loop())
+
+
 def lay_grid(starts_at_ms: int, chunk_ms: int, wall_ns: int, mono_ns: int) -> Grid:
     """A grid that began one to two chunks ago and has the show's start on a chunk's boundary."""
     chunk_ns, starts_ns = chunk_ms * 1_000_000, starts_at_ms * 1_000_000
@@ -55,7 +61,7 @@ def attach_ring(settings: Settings, show: board.Show, taped: TapeReader | None) 
     wall_ns, mono_ns = time.time_ns(), time.monotonic_ns()
     if taped is None or taped.meta is None:
         grid = lay_grid(show.starts_at_ms, show.chunk_ms, wall_ns, mono_ns)
-        return rings.create(path, show.id, grid, make_holds(hold.loop()))
+        return rings.create(path, show.id, grid, the_hold(settings))
     t0, chunk_samples = taped.meta.t0_wall_ns, taped.meta.chunk_samples
     ring = rings.create(path, show.id, Grid(t0, mono_ns - (wall_ns - t0), chunk_samples), taped.holds)
     ring.live_n = taped.meta.first_n

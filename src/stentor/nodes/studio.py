@@ -15,11 +15,11 @@ from msgspec.structs import replace
 from stentor.core.life import FINAL
 from stentor.io.board import Board, BoardError
 from stentor.io.http import EXIT_PORT_IN_USE, Server, listen_tcp, serve_until_signal
-from stentor.io.wake import Caller, Ear
+from stentor.io.wake import BOARD, Caller, Ear
 from stentor.model import board
 from stentor.nodes.airing import Block
 from stentor.nodes.recorder import TapeUnusable
-from stentor.nodes.show import ShowRun, ring_path
+from stentor.nodes.show import ShowRun, ring_path, the_hold
 from stentor.nodes.stage import Stage
 from stentor.settings import Settings
 
@@ -41,6 +41,7 @@ class Studio:
         self._refused: set[str] = set()
         self._late_ticks = 0
         self._problem = ""
+        self._told = ("", board.Phase.ANNOUNCED)
 
     def _ended_before(self) -> board.Stage | None:
         """The show that ended last stays on the board until the next one: edges and listeners are finishing with it."""
@@ -140,6 +141,9 @@ class Studio:
         elif self._last is not None:
             stage = replace(self._last, at_ms=stage.at_ms, pid=stage.pid, revision=revision, speakers=())
         self._board.put("stage", stage)
+        if (news := (stage.ring, stage.phase)) != self._told:
+            self._told = news
+            self._caller.call(BOARD)  # a new ring is not to wait for the edges' next look
 
     async def mix(self) -> None:
         """A tick of 20 ms at `t0 + i * 20 ms`, whatever the loop was doing; late ticks are made up for."""
@@ -188,6 +192,7 @@ def _drop_rings_but(path: Path) -> None:
 def main(settings: Settings) -> int:
     """Run the studio until SIGTERM; 3 if its port is taken."""
     try:
+        the_hold(settings)
         listener = listen_tcp(settings.bind, settings.studio_port, "studio_port")
         asyncio.run(Studio(settings).run(listener))
     except OSError as error:
