@@ -50,7 +50,9 @@ class Settings:
     lag_drop_s: float = _setting(20.0, "A listener whose socket takes nothing for so long is dropped.")
     listeners_max: int = _setting(18_000, "Connections of one edge worker (a process may open 20,000 descriptors).")
     requests_max: int = _setting(
-        1_500, "Connections of one edge or door that are no listeners; a new one takes the place of the slowest."
+        1_500,
+        "Connections of one edge or door that are no listeners; a new one takes the place of the slowest. An edge has "
+        "room for more while it is not full of listeners.",
     )
     accept_budget: int = _setting(64, "Connections accepted between two looks at the ring.")
     headers_bytes_max: int = _setting(8_192, "Request line and headers of one request.")

@@ -356,6 +356,19 @@ def test_full_is_said_and_nobody_who_listens_is_cut(tmp_path):
     station.close()
 
 
+def test_a_burst_from_afar_waits_in_the_places_of_listeners(tmp_path):
+    """All connect before the first of them sends its request."""
+    station = Station(tmp_path, requests_max=2, listeners_max=6)
+    clients = [station.connect() for _ in range(6)]
+    station.until(lambda: station.server.counters.accepted == 6)
+    for client in clients:
+        client.sock.sendall(b"GET /live/%b/opus HTTP/1.1\r\nHost: x\r\n\r\n" % station.ticket().encode())
+    station.until(lambda: all(client.whole_head for client in clients))
+    assert {client.status for client in clients} == {200}
+    assert station.server.counters.shed == 0
+    station.close()
+
+
 def test_the_now_object_is_served_as_it_stands_on_the_board(station):
     station.board.put("now-show-1", board.Now(at_ms=1, text='{"v":1}'))
     client = station.request("/live/show-1/now")

@@ -25,13 +25,14 @@ LIMITS = Limits(1_024, headers_timeout_s=5, idle_timeout_s=30, connections_max=5
 class Intake:
     """A server that answers with the path, in the test's own thread."""
 
-    def __init__(self, limits=LIMITS):
+    def __init__(self, limits=LIMITS, spare=0):
         self.faults = []
         self.taken = []
         self.loop = Loop(self.faults.append)
         listener = listen("127.0.0.1", 0)
         self.port = listener.getsockname()[1]
-        self.server = Server(self.loop, listener, self.answer, limits)
+        self.spare = spare
+        self.server = Server(self.loop, listener, self.answer, limits, lambda: self.spare)
         self.server.start()
         self.clients = []
 
@@ -162,6 +163,18 @@ def test_the_one_that_waits_longest_makes_room():
     intake.until(lambda: all(client.read().endswith(b"/a") for client in quick))
     assert intake.server.counters.shed == 2
     intake.until(lambda: [client.read() == b"" and client.closed for client in slow] == [True, True, False])
+    intake.close()
+
+
+def test_nobody_makes_room_where_there_is_room_to_spare():
+    intake = Intake(replace(LIMITS, connections_max=3), spare=2)
+    slow = [intake.client(b"GET /") for _ in range(5)]
+    intake.until(lambda: intake.server.counters.accepted == 5)
+    assert intake.server.counters.shed == 0
+    intake.spare = 1
+    intake.client(b"GET /")
+    intake.until(lambda: slow[0].read() == b"" and slow[0].closed)
+    assert intake.server.counters.shed == 1
     intake.close()
 
 

@@ -119,7 +119,7 @@ class Station:
         self.edge = Edge(self.settings, 0, self.loop)
         listener = listen("127.0.0.1", 0, self.settings.sndbuf_bytes)
         self.port = listener.getsockname()[1]
-        self.server = Server(self.loop, listener, self.edge.answer, limits(self.settings))
+        self.server = Server(self.loop, listener, self.edge.answer, limits(self.settings), self.edge.spare)
         self.server.start()
         self.clients: list[Client] = []
 

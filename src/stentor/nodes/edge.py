@@ -46,6 +46,7 @@ class Edge:
         self._worker = worker
         self._board = Board(settings.board_dir)
         self._refused = 0
+        self._listeners_max = _listeners_max(settings)
         self.mounts = Mounts(loop, Patience(settings.lag_skip_s, settings.lag_drop_s), settings.sndbuf_bytes)
         self.program = Program(self._board, self.mounts, settings.edge_grace_ms)
         self._view = self._make_view()
@@ -57,10 +58,9 @@ class Edge:
         loop.every(PUBLISH_S, self.publish)
 
     def _make_view(self) -> mount.View:
-        listeners_max = _listeners_max(self._settings)
         return mount.View(
             show_tag=lambda: self.program.show_tag,
-            full=lambda: len(self.mounts) >= listeners_max,
+            full=lambda: not self.spare(),
             keys={0: ticket_key(self._settings.keys_dir)},
             now_text=lambda show: now_text(self._board, show),
         )
@@ -88,6 +88,10 @@ class Edge:
             return head
         start = Start(encode(head) + _HEADERS[rendition_id], n, listen.icy)
         return Handover(lambda sock, unsent: self.mounts.join(sock, rendition_id, start.after(unsent)))
+
+    def spare(self) -> int:
+        """Places of listeners who are not here. Whoever comes over a long way holds one from the handshake on."""
+        return max(0, self._listeners_max - len(self.mounts))
 
     def publish(self) -> None:
         """Put this worker's counters on the board."""

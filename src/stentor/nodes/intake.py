@@ -28,6 +28,10 @@ class Worker(Protocol):
 
     def answer(self, request: Request) -> Answer: ...
 
+    def spare(self) -> int:
+        """Connections above `requests_max` that may wait for an answer now."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -40,7 +44,7 @@ def run(name: str, settings: Settings, port: int, sndbuf_bytes: int, build: Call
         return EXIT_PORT_IN_USE
     loop = Loop(lambda fd: log.exception("fault in a handler", fd=fd))
     worker = build(loop)
-    server = Server(loop, listener, worker.answer, limits(settings))
+    server = Server(loop, listener, worker.answer, limits(settings), worker.spare)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.stop())
     server.start()

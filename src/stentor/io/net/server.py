@@ -40,7 +40,8 @@ Answer = Response | Handover
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`connections_max` counts connections in the intake; when it is reached, the one waiting longest makes room."""
+    """`connections_max`, and what `Server` has to spare, bound the connections in the intake; when they are reached,
+    the one waiting longest makes room."""
 
     headers_bytes_max: int
     headers_timeout_s: float
@@ -76,16 +77,25 @@ class _Connection:
 
 
 class Server:
-    """Accepts on `listener`, answers with `answer(request)`. Register once with `start`; `stop` ends accepting."""
+    """Accepts on `listener`, answers with `answer(request)`. Register once with `start`; `stop` ends accepting.
+
+    `spare()` is how many connections above `limits.connections_max` there is room for at this moment.
+    """
 
     def __init__(
-        self, loop: Loop, listener: socket.socket, answer: Callable[[Request], Answer], limits: Limits
+        self,
+        loop: Loop,
+        listener: socket.socket,
+        answer: Callable[[Request], Answer],
+        limits: Limits,
+        spare: Callable[[], int] = lambda: 0,
     ) -> None:
         self.counters = Counters()
         self._loop = loop
         self._listener = listener
         self._answer = answer
         self._limits = limits
+        self._spare = spare
         self._connections: dict[int, _Connection] = {}  # whoever waits longest for a whole request comes first
         self._handler = self._on_event
         self._accepting = False
@@ -126,7 +136,7 @@ class Server:
 
     def _take(self, sock: socket.socket, deadline_s: float) -> None:
         sock.setblocking(False)
-        if len(self._connections) >= self._limits.connections_max:
+        if len(self._connections) >= self._limits.connections_max + self._spare():
             self.counters.shed += 1
             self._close(next(iter(self._connections)))
         fd = sock.fileno()
