@@ -59,7 +59,7 @@ def test_what_was_written_is_read_back() -> None:
     assert reader.end is not None and (reader.end.first_n, reader.end.last_n) == (5, 38)
     for n in range(5, 17):
         for rendition in RENDITIONS:
-            entry = reader.index[rendition.id][n - 5]
+            entry = reader.index.entry(rendition.id, n - 5)
             assert data[entry.offset : entry.offset + entry.length] == (chunk_of(n)[rendition.id] or b"")
     assert [e.what for _, _, e in reader.events] == ["hold"]
     assert reader.hold_chunks == 21
@@ -120,7 +120,7 @@ def test_a_segment_may_repeat_what_the_disk_did_not_confirm() -> None:
     again = writer.open_segment(records[2].chain) + data[records[3].offset :]
     reader = read(data[: records[5].end + 9], again)
     assert reader.findings == [] and reader.end is not None
-    assert len(reader.index[0]) == reader.end.last_n - 5 + 1
+    assert len(reader.index) == reader.end.last_n - 5 + 1
 
 
 def test_a_foreign_segment_is_refused() -> None:
@@ -209,3 +209,27 @@ def test_the_chain_after_each_chunk_and_the_checkpoints_are_kept() -> None:
     assert all((n, chain) in reader.chains for n, chain in heads.items())
     assert [checkpoint.n for checkpoint in reader.checkpoints] == [120, 300]
     assert [checkpoint.chain for checkpoint in reader.checkpoints] == [heads[120], writer.chain]
+
+
+def test_a_run_of_hold_without_bound_is_refused_at_once() -> None:
+    writer = TapeWriter.begin(meta(), HOLDS)
+    data = writer.open_segment()
+    parts = [tape.Part(r.id, bytes(32), b"") for r in RENDITIONS]
+    endless, _ = tape.encode(tape.Kind.CHUNKS, 5, 2**62, parts, writer.chain)
+    assert "more than 4194304 chunks" in read(data + endless).findings[0].reason
+
+
+def test_the_order_of_a_table_does_not_matter() -> None:
+    writer = TapeWriter.begin(meta(), HOLDS)
+    data, (record,) = (
+        writer.open_segment(),
+        [r for r in tape.scan(writer.add_chunk(chunk_of(5))) if isinstance(r, tape.Record)],
+    )
+    found = chunk_of(5)
+    parts = [tape.Part(i, record.parts[i].digest, found[i] or b"") for i in reversed(record.ids)]
+    turned, _ = tape.encode(tape.Kind.CHUNKS, 5, 5, parts, TapeWriter.begin(meta(), HOLDS).chain)
+    reader = read(data + turned)
+    assert reader.sound and reader.next_n == 6
+    for rendition in RENDITIONS:
+        _, offset, length = reader.index.entry(rendition.id, 0)
+        assert (data + turned)[offset : offset + length] == found[rendition.id]

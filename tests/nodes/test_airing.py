@@ -128,7 +128,7 @@ def test_the_tape_holds_what_was_aired_through_a_restart(tmp_path: Path) -> None
     assert all(reader.receive_segment(data) for data in segments), reader.findings
     assert reader.end is not None and (reader.end.first_n, reader.end.last_n) == (3, 12)
     for rendition in RENDITIONS:
-        for n, entry in enumerate(reader.index[rendition.id], 3):
+        for n, entry in enumerate(reader.index.entries(rendition.id), 3):
             hold = HOLDS[rendition.id].chunk(ring.grid, n)
             aired = ring.get(rendition.id, n)  # what is not there, edges air as hold
             taped = segments[entry.segment][entry.offset : entry.offset + entry.length]

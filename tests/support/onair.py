@@ -117,12 +117,12 @@ class Taped:
         hold = self.reader.holds[rendition.id]
         return b"".join(
             self._segments[entry.segment][entry.offset : entry.offset + entry.length] or hold.chunk(grid, n)
-            for n, entry in enumerate(self.reader.index[rendition.id], self.reader.meta.first_n)
+            for n, entry in enumerate(self.reader.index.entries(rendition.id), self.reader.meta.first_n)
         )
 
     def was_hold(self, name: str) -> list[bool]:
         """Whether each chunk of the show was hold, in order."""
-        return [not entry.length for entry in self.reader.index[BY_NAME[name].id]]
+        return [not entry.length for entry in self.reader.index.entries(BY_NAME[name].id)]
 
 
 def loudness(path: Path) -> npt.NDArray[np.float64]:

@@ -10,15 +10,16 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from itertools import repeat
 from typing import NamedTuple
 
 import msgspec
 
 from stentor.formats import chunks, proof, tape, tapemeta
 from stentor.model.rendition import RENDITIONS, Rendition
+from stentor.model.tapeindex import TapeIndex
 
 Holds = Mapping[int, chunks.Hold]
+CHUNKS_MAX = 2**22  # of a tape: 24 days of half seconds
 REPEATED_RECORDS_MAX = 64  # a segment may repeat so many records of the one before, whose sync failed
 
 
@@ -118,14 +119,6 @@ class Finding(NamedTuple):
     fatal: bool = True
 
 
-class Entry(NamedTuple):
-    """Where a chunk of one rendition is: `length` 0 for hold."""
-
-    segment: int
-    offset: int
-    length: int
-
-
 def _bound_bytes(data: bytes | memoryview, part: tape.Located) -> bytes:
     """The bytes of a plain part; raises `ValueError` if they are not those that the chain covers."""
     found = tape.part_bytes(data, part)
@@ -151,7 +144,7 @@ class TapeReader:
     next_n: int = 0
     segments: int = 0
     resume_at: int = 0
-    index: dict[int, list[Entry]] = field(default_factory=dict)
+    index: TapeIndex = field(default_factory=lambda: TapeIndex(()))
     chains: list[tuple[int, bytes]] = field(default_factory=list)  # (newest chunk, the chain after a record)
     checkpoints: list[proof.Checkpoint] = field(default_factory=list)
     events: list[tuple[int, int, tapemeta.EventMeta]] = field(default_factory=list)
@@ -209,7 +202,7 @@ class TapeReader:
         self.findings.append(Finding(self._segment, offset, reason))
         return False
 
-    def _take_segment(self, data: bytes | memoryview, record: tape.Record) -> bool:
+    def _take_segment(self, data: memoryview, record: tape.Record) -> bool:
         try:
             meta = msgspec.json.decode(tape.part_bytes(data, record.parts[tape.PART_META]), type=tapemeta.SegmentMeta)
         except (KeyError, msgspec.DecodeError) as error:
@@ -230,7 +223,7 @@ class TapeReader:
         if self.tail is not None:
             self.remains.append(Finding(self.segments - 1, self.tail.offset, self.tail.reason, fatal=False))
 
-    def _take_first_segment(self, data: bytes | memoryview, record: tape.Record, meta: tapemeta.SegmentMeta) -> bool:
+    def _take_first_segment(self, data: memoryview, record: tape.Record, meta: tapemeta.SegmentMeta) -> bool:
         parts = [tape.plain(part_id, tape.part_bytes(data, part)) for part_id, part in record.parts.items()]
         _, bound = tape.encode(tape.Kind.EVENT, 0, 0, parts, tape.GENESIS)
         if bound != record.chain:
@@ -241,29 +234,25 @@ class TapeReader:
                 hold = record.parts[tape.PART_HOLD + rendition.id]
                 self.holds[rendition.id] = chunks.Hold.unpack(rendition, tape.part_bytes(data, hold))
                 self.renditions[rendition.id] = tape.GENESIS
-                self.index[rendition.id] = []
         except (KeyError, ValueError) as error:
             return self._find(record.offset, f"segment without hold: {error}")
         self.headers = {
             part.id - tape.PART_HEADER: part.data for part in parts if tape.PART_HEADER <= part.id < tape.PART_HOLD
         }
+        self.index = TapeIndex(sorted(self.renditions))
         self.meta, self.chain, self.next_n = meta, record.chain, meta.first_n
         self._recent.append(record.chain)
         return True
 
-    def _take(self, data: bytes | memoryview, record: tape.Record) -> bool:
+    def _take(self, data: memoryview, record: tape.Record) -> bool:
         if self._to_repeat:
             return self._take_again(record)
         if self.end is not None:
             return self._find(record.offset, "a record after the end")
         if tape.link(self.chain, record.linked) != record.chain:
             return self._find(record.offset, "the chain does not go on here: a record was changed, moved or left out")
-        taken = {
-            tape.Kind.CHUNKS: self._take_chunks,
-            tape.Kind.EVENT: self._take_event,
-            tape.Kind.END: self._take_end,
-            tape.Kind.SEGMENT: self._take_stray_segment,
-        }[record.kind](data, record)
+        take = self._take_chunks if record.kind is tape.Kind.CHUNKS else self._take_other
+        taken = take(data, record)
         if taken:
             self.chain = record.chain
             self.chains.append((self.next_n - 1, record.chain))
@@ -278,25 +267,35 @@ class TapeReader:
         self._to_repeat -= 1
         return True
 
-    def _take_stray_segment(self, _data: bytes | memoryview, record: tape.Record) -> bool:
+    def _take_other(self, data: memoryview, record: tape.Record) -> bool:
+        if record.kind is tape.Kind.EVENT:
+            return self._take_event(data, record)
+        if record.kind is tape.Kind.END:
+            return self._take_end(data, record)
         return self._find(record.offset, "a segment inside a segment")
 
-    def _take_chunks(self, data: bytes | memoryview, record: tape.Record) -> bool:
+    def _take_chunks(self, data: memoryview, record: tape.Record) -> bool:
+        assert self.meta is not None
         if record.n != self.next_n or record.last < record.n:
             return self._find(record.offset, f"chunks {record.n}..{record.last} where {self.next_n} belongs")
-        if record.parts.keys() != self.index.keys():
-            return self._find(record.offset, "a record without all renditions")
-        if record.last != record.n and any(part.length for part in record.parts.values()):
+        if record.ids != self.index.ids:
+            if set(record.ids) != set(self.index.ids):
+                return self._find(record.offset, "a record without all renditions")
+            record = record.in_order(self.index.ids)
+        if record.last != record.n and any(record.lengths):
             return self._find(record.offset, "bytes for more than one chunk")
+        if record.last - self.meta.first_n >= CHUNKS_MAX:
+            return self._find(record.offset, f"more than {CHUNKS_MAX} chunks")
         if self.hash_chunks and (changed := self._changed(data, record)):
             return self._find(record.offset, f"chunk {record.n}: bytes of {changed} were changed")
         self._keep_chunks(record)
         return True
 
-    def _changed(self, data: bytes | memoryview, record: tape.Record) -> str:
+    def _changed(self, data: memoryview, record: tape.Record) -> str:
         """The name of a rendition whose bytes are not those that the record's table covers, or ""."""
         assert self.meta is not None
-        for rendition_id, (stated, offset, length) in record.parts.items():
+        columns = zip(record.ids, record.digests, record.offsets, record.lengths, strict=True)
+        for rendition_id, stated, offset, length in columns:
             before = self.renditions[rendition_id]
             if length:
                 digest = tape.rendition_link(before, record.n, data[offset : offset + length])
@@ -315,18 +314,19 @@ class TapeReader:
         return digest
 
     def _keep_chunks(self, record: tape.Record) -> None:
-        count, segment, aired = record.last - record.n + 1, self.segments - 1, 0
-        for rendition_id, (digest, offset, length) in record.parts.items():
-            self.index[rendition_id].extend(repeat(Entry(segment, offset, length), count))
-            self.renditions[rendition_id] = digest
-            aired += length
-        if not aired:
+        count, segment = record.last - record.n + 1, self.segments - 1
+        if count == 1:
+            self.index.add(segment, record.offsets, record.lengths)
+        else:
+            self.index.add_run(segment, record.offsets, record.lengths, count)
+        self.renditions.update(zip(record.ids, record.digests, strict=True))
+        if not any(record.lengths):
             self.hold_chunks += count
         if proof.is_checkpoint(record.n, record.last):
             self.checkpoints.append(proof.Checkpoint(record.last, self.chain, record.linked))
         self.next_n = record.last + 1
 
-    def _take_event(self, data: bytes | memoryview, record: tape.Record) -> bool:
+    def _take_event(self, data: memoryview, record: tape.Record) -> bool:
         try:
             body = _bound_bytes(data, record.parts[tape.PART_META])
             self.events.append((record.n, record.last, msgspec.json.decode(body, type=tapemeta.EventMeta)))
@@ -334,7 +334,7 @@ class TapeReader:
             return self._find(record.offset, f"unreadable event: {error}")
         return True
 
-    def _take_end(self, data: bytes | memoryview, record: tape.Record) -> bool:
+    def _take_end(self, data: memoryview, record: tape.Record) -> bool:
         assert self.meta is not None
         try:
             body = _bound_bytes(data, record.parts[tape.PART_META])

@@ -18,7 +18,9 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
+from functools import cache
 from hashlib import sha256
+from itertools import accumulate
 from typing import NamedTuple
 
 MAGIC = b"STN1"
@@ -63,16 +65,34 @@ class Located(NamedTuple):
 
 
 class Record(NamedTuple):
-    """One record as found in a segment. `n` and `last`: the chunks it covers, or where it stands among them."""
+    """One record as found in a segment. `n` and `last`: the chunks it covers, or where it stands among them.
+
+    Its parts are in columns, in the order of the table, since a long show has a hundred thousand of them.
+    """
 
     kind: Kind
     n: int
     last: int
-    parts: dict[int, Located]
+    ids: tuple[int, ...]
+    digests: tuple[bytes, ...]
+    lengths: tuple[int, ...]
+    offsets: tuple[int, ...]
     linked: bytes  # head + table: what the chain hashes
     chain: bytes
     offset: int
     end: int
+
+    @property
+    def parts(self) -> dict[int, Located]:
+        """The parts by id."""
+        columns = zip(self.ids, self.digests, self.offsets, self.lengths, strict=True)
+        return {part_id: Located(digest, offset, length) for part_id, digest, offset, length in columns}
+
+    def in_order(self, ids: tuple[int, ...]) -> Record:
+        """The same record with its parts in the order of `ids`, which must be those that it has."""
+        parts = self.parts
+        digests, offsets, lengths = zip(*(parts[part_id] for part_id in ids), strict=True)
+        return self._replace(ids=ids, digests=digests, lengths=lengths, offsets=offsets)
 
 
 class Broken(NamedTuple):
@@ -139,21 +159,19 @@ def read(buffer: bytes | memoryview, offset: int = 0) -> Record | Broken | None:
     view = memoryview(buffer)
     if zlib.crc32(view[offset:stop]) != crc:
         return Broken(offset, "checksum does not match", stop + _TAIL.size == size)
-    parts = _parts(view[table_at:table_end], table_end, stop)
-    if len(parts) != count:
+    table = _table(count).unpack_from(buffer, table_at)
+    ids, lengths = table[0::4], table[2::4]
+    *offsets, parts_end = accumulate(lengths, initial=table_end)
+    if parts_end != stop or any(table[1::4]) or len(set(ids)) != count:
         return Broken(offset, "the table does not add up", False)
-    return Record(_KINDS[kind], n, last, parts, bytes(view[offset:table_end]), chain, offset, stop + _TAIL.size)
+    linked, end = bytes(view[offset:table_end]), stop + _TAIL.size
+    return Record(_KINDS[kind], n, last, ids, table[3::4], lengths, tuple(offsets), linked, chain, offset, end)
 
 
-def _parts(table: memoryview, at: int, stop: int) -> dict[int, Located]:
-    """Where the parts are that begin at `at`; none if they do not end at `stop` or the table is malformed."""
-    found: dict[int, Located] = {}
-    for part_id, zero, length, digest in _ENTRY.iter_unpack(table):
-        if zero:
-            return {}
-        found[part_id] = Located(digest, at, length)
-        at += length
-    return found if at == stop else {}
+@cache
+def _table(count: int) -> struct.Struct:
+    """A table of `count` parts: id, zero, length, digest of each."""
+    return struct.Struct(">" + "HHI32s" * count)
 
 
 def scan(buffer: bytes | memoryview, offset: int = 0) -> Iterator[Record | Broken]:

@@ -100,7 +100,7 @@ class Recorded:
     def read_chunk(self, rendition: Rendition, n: int, start: int = 0, stop: int | None = None) -> bytes:
         """Bytes `start`..`stop` of chunk `n` as it was aired. Raises `OSError`, `EOFError`."""
         assert self.meta is not None
-        segment, offset, length = self.reader.index[rendition.id][n - self.meta.first_n]
+        segment, offset, length = self.reader.index.entry(rendition.id, n - self.meta.first_n)
         if not length:
             return self.reader.holds[rendition.id].chunk(self.meta.grid, n)[start:stop]
         stop = length if stop is None else min(stop, length)
@@ -116,7 +116,7 @@ class Recorded:
     def _source(self, name: str) -> Source:
         meta, rendition = self.meta, self.rendition(name)
         assert meta is not None and rendition is not None and self.ended
-        lengths = np.array([entry.length for entry in self.reader.index[rendition.id]], np.int64)
+        lengths = np.array(self.reader.index.lengths(rendition.id), np.int64)
         for index in np.nonzero(lengths == 0)[0]:
             lengths[index] = len(self.read_chunk(rendition, meta.first_n + int(index)))
         read = partial(self.read_chunk, rendition)
