@@ -23,6 +23,7 @@ CONNECTIONS_MAX = 2_000
 HEADERS_BYTES_MAX = 16_384
 HEADERS_TIMEOUT_S = 5.0  # from accept, or the end of an answer, to the end of a request's headers
 STALL_TIMEOUT_S = 120.0  # a client that does not take what it asked for is cut after so long
+LINGER_S = 1.0  # from the answer to a request that is taken no further until its connection is closed
 GRACE_S = 3  # answers still being sent at a stop are cut after so long
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -84,6 +85,7 @@ class Server:
             lifespan="off",
             loop="asyncio",
             log_config=None,
+            log_level="error",  # a line for each request that is none would let strangers fill the log
             access_log=False,
             server_header=False,
             proxy_headers=False,
@@ -155,24 +157,37 @@ class _Connection(H11Protocol):
 
     _patience: asyncio.TimerHandle | None = None
     _stall: asyncio.TimerHandle | None = None
+    _lingering: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > CONNECTIONS_MAX:
             self._refuse(503, "connections-full", "Too many connections.", b"Retry-After: 5\r\n")
+            self.transport.close()
             return
         self._wait_for_headers()
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self.cycle is not None and not self.cycle.response_complete:
+        # By the piece: the parser bounds what it has not understood yet, and not what it is given at once.
+        for start in range(0, len(data), HEADERS_BYTES_MAX):
+            if not self._lingering and not self.transport.is_closing():
+                super().data_received(data[start : start + HEADERS_BYTES_MAX])
+        if self._lingering:
+            return
+        if self._answering:
             self._cancel_patience()
         elif self._patience is None and not self.transport.is_closing():
             self._wait_for_headers()
 
+    @property
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._cancel_patience()
         self._cancel_stall()
+        if self._lingering is not None:
+            self._lingering.cancel()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -188,8 +203,22 @@ class _Connection(H11Protocol):
             self._stall.cancel()
             self._stall = None
 
+    def on_response_complete(self) -> None:
+        unread = self.cycle.more_body
+        super().on_response_complete()
+        if unread and not self.transport.is_closing():
+            self._linger()  # the rest of the body may have no end
+
     def send_400_response(self, msg: str) -> None:
-        self._refuse(400, "request-malformed", msg)
+        if self._answering and self.cycle.response_started:
+            self.transport.close()
+            return
+        if len(self.conn.trailing_data[0]) > HEADERS_BYTES_MAX:
+            title = f"Request line and headers may have {HEADERS_BYTES_MAX} bytes."
+            self._refuse(431, "headers-too-large", title)
+        else:
+            self._refuse(400, "request-malformed", msg)
+        self._linger()
 
     def _wait_for_headers(self) -> None:
         self._patience = self.loop.call_later(HEADERS_TIMEOUT_S, self._on_late_headers)
@@ -197,6 +226,7 @@ class _Connection(H11Protocol):
     def _on_late_headers(self) -> None:
         if self.conn.trailing_data[0]:
             self._refuse(408, "headers-late", "The request did not arrive in time.")
+            self._linger()
         else:  # opened ahead of need, as browsers do
             self.transport.close()
 
@@ -209,4 +239,14 @@ class _Connection(H11Protocol):
         body = problem(status, code, title)
         head = f"HTTP/1.1 {status} {code}\r\nContent-Type: {CONTENT_TYPE}\r\nContent-Length: {len(body)}\r\n"
         self.transport.write(head.encode() + headers + b"Connection: close\r\n\r\n" + body)
-        self.transport.close()
+
+    def _linger(self) -> None:
+        """Take no more, and close in a while: closed with bytes unread, the answer could be lost on its way."""
+        self._cancel_patience()
+        self._unset_keepalive_if_required()
+        if self._answering:  # a handler that waits for the rest of the request
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.flow.pause_reading()
+        self.transport.write_eof()
+        self._lingering = self.loop.call_later(LINGER_S, self.transport.close)

@@ -7,6 +7,7 @@ it lost, `?resumes=<session>`, so that two clients with one token do not replace
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,6 +22,7 @@ from stentor.formats.sdp import SDP_BYTES_MAX
 
 PATH = "/stage/whip"
 SDP_TYPE = "application/sdp"
+OFFER_S_MAX = 10.0  # from the end of the headers to the end of the offer
 
 _CORS = {
     "Access-Control-Allow-Origin": "*",
@@ -122,11 +124,14 @@ def _bearer(request: Request) -> str | None:
 async def _offer(request: Request) -> str | Refused:
     body = b""
     try:
-        async for part in request.stream():
-            body += part
-            if len(body) > SDP_BYTES_MAX:
-                return Refused(413, "sdp-too-large", "The offer is too large", f"At most {SDP_BYTES_MAX} bytes")
+        async with asyncio.timeout(OFFER_S_MAX):
+            async for part in request.stream():
+                body += part
+                if len(body) > SDP_BYTES_MAX:
+                    return Refused(413, "sdp-too-large", "The offer is too large", f"At most {SDP_BYTES_MAX} bytes")
         return body.decode()
+    except TimeoutError:
+        return Refused(408, "sdp-late", "The offer did not arrive in time", f"Within {OFFER_S_MAX:.0f} s")
     except UnicodeDecodeError:
         return Refused(400, "sdp-malformed", "The offer is not UTF-8")
     except ClientDisconnect:
