@@ -11,9 +11,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from stentor.io.net.http import encode
+from stentor.io.net.http import Ready, encode
 from stentor.io.net.loop import Loop
-from stentor.io.net.server import Handover, Limits, Server
+from stentor.io.net.server import Handover, Later, Limits, Server
 from stentor.io.net.sockets import listen
 from stentor.model.http import Response
 from support.edge import Client
@@ -28,6 +28,7 @@ class Intake:
     def __init__(self, limits=LIMITS, spare=0):
         self.faults = []
         self.taken = []
+        self.waiting = []
         self.loop = Loop(self.faults.append)
         listener = listen("127.0.0.1", 0)
         self.port = listener.getsockname()[1]
@@ -41,11 +42,22 @@ class Intake:
             raise ZeroDivisionError
         if request.path == "/take":
             return Handover(self.take)
+        if request.path == "/later":
+            return Later(self.wait)
+        if request.path == "/ready":
+            return Ready(Response(200, (("X-Made", "once"),), b"/ready"))
         if request.path == "/big":
             return Response(200, (), b"x" * 500_000)
         if request.path == "/huge":  # more than the kernel takes
             return Response(200, (), b"x" * 20_000_000)
         return Response(200, (), request.path.encode())
+
+    def wait(self, give):
+        self.waiting.append(give)
+        return lambda: self.waiting.remove(give)
+
+    def give(self, body=b"/later"):
+        self.waiting.pop(0)(Response(200, (), body))
 
     def take(self, sock, unsent):
         self.loop.forget(sock.fileno())
@@ -164,6 +176,72 @@ def test_the_one_that_waits_longest_makes_room():
     assert intake.server.counters.shed == 2
     intake.until(lambda: [client.read() == b"" and client.closed for client in slow] == [True, True, False])
     intake.close()
+
+
+def test_an_answer_that_comes_later(intake):
+    client = intake.client(GET % b"later")
+    intake.until(lambda: intake.waiting)
+    intake.give()
+    intake.until(lambda: client.read().endswith(b"/later"))
+    client.sock.sendall(GET % b"a")
+    intake.until(lambda: client.read().endswith(b"/a"))
+
+
+def test_answers_keep_their_order_behind_one_that_comes_later(intake):
+    client = intake.client(GET % b"a" + GET % b"later" + GET % b"b" + GET % b"later" + GET % b"c")
+    intake.until(lambda: intake.waiting)
+    assert client.read().endswith(b"/a")
+    client.sock.sendall(GET % b"d")
+    intake.give(b"/first")
+    intake.until(lambda: intake.waiting)
+    intake.give(b"/second")
+    intake.until(lambda: client.read().endswith(b"/d"))
+    bodies = [part.partition(b"\r\n\r\n")[2] for part in client.got.split(b"HTTP/1.1 200 OK")[1:]]
+    assert bodies == [b"/a", b"/first", b"/b", b"/second", b"/c", b"/d"]
+
+
+def test_nobody_is_answered_who_has_left(intake):
+    client, other = intake.client(GET % b"later"), intake.client(GET % b"later")
+    intake.until(lambda: len(intake.waiting) == 2)
+    client.sock.close()
+    intake.until(lambda: len(intake.waiting) == 1)
+    intake.give()
+    intake.until(lambda: other.read().endswith(b"/later"))
+    assert not intake.waiting
+
+
+def test_waiting_for_an_answer_has_an_end_too():
+    intake = with_limits(idle_timeout_s=0.3)
+    clients = [intake.client(GET % b"later"), intake.client(GET % b"later" + b"GET /ha")]
+    intake.until(lambda: all(client.read() == b"" and client.closed for client in clients))
+    assert not intake.waiting
+    intake.close()
+
+
+def test_who_waits_for_an_answer_makes_room_last():
+    intake = with_limits(connections_max=2)
+    waiting = intake.client(GET % b"later")
+    intake.until(lambda: intake.waiting)
+    slow = intake.client(b"GET /")
+    intake.until(lambda: intake.server.counters.accepted == 2)
+    quick = intake.client(GET % b"a")
+    intake.until(lambda: quick.read().endswith(b"/a"))
+    intake.until(lambda: slow.read() == b"" and slow.closed)
+    intake.give()
+    intake.until(lambda: waiting.read().endswith(b"/later"))
+    intake.close()
+
+
+@pytest.mark.parametrize("version", [b"HTTP/1.1", b"HTTP/1.0"])
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+def test_a_response_encoded_once_is_the_same(intake, version, method):
+    client = intake.client(b"%b /ready %b\r\nHost: x\r\n\r\n" % (method, version))
+    intake.until(lambda: b"X-Made: once" in client.read())
+    if version == b"HTTP/1.0":
+        intake.until(lambda: client.read() and client.closed)
+    assert (b"Connection: keep-alive" in client.got) == (version == b"HTTP/1.1")
+    assert b"Content-Length: 6" in client.got
+    assert client.body == (b"/ready" if method == b"GET" else b"")
 
 
 def test_nobody_makes_room_where_there_is_room_to_spare():

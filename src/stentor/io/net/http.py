@@ -158,3 +158,19 @@ def encode(response: Response, *, keep_alive: bool = False, head: bool = False) 
     lines.append(f"Connection: {'keep-alive' if keep_alive and body is not None else 'close'}")
     head_bytes = "\r\n".join([*lines, "", ""]).encode()
     return head_bytes if head or body is None else head_bytes + body
+
+
+class Ready:
+    """A response that many get, encoded once. It must have a body."""
+
+    __slots__ = ("_body", "_closing", "_keeping")
+
+    def __init__(self, response: Response) -> None:
+        assert response.body is not None
+        self._keeping = encode(response, keep_alive=True, head=True)
+        self._closing = encode(response, head=True)
+        self._body = response.body
+
+    def bytes_for(self, *, keep_alive: bool, head: bool) -> bytes:
+        start = self._keeping if keep_alive else self._closing
+        return start if head else start + self._body

@@ -1,6 +1,7 @@
 """Intake: connections accepted within a budget, requests answered by a function, everything bounded in size and time.
 
-The function gives a `Response`, or a `Handover` when the socket goes to somebody else (a mount).
+The function gives a `Response` (or its bytes, `Ready`), a `Later` when the answer is yet to come, or a `Handover` when
+the socket goes to somebody else (a mount).
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ import contextlib
 import select
 import socket
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from stentor.formats.problem import refusal
-from stentor.io.net.http import RequestReader, encode
+from stentor.io.net.http import Ready, RequestReader, encode
 from stentor.io.net.loop import Loop
 from stentor.model.http import Request, Response
 
@@ -23,7 +25,7 @@ LINGER_S = 2.0  # after the last answer: how long the peer may take to close, le
 SWEEP_S = 0.5
 _IN = select.EPOLLIN
 _OUT = select.EPOLLOUT
-_GONE = select.EPOLLHUP | select.EPOLLERR
+_GONE = select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP
 
 
 class Handover(NamedTuple):
@@ -35,7 +37,17 @@ class Handover(NamedTuple):
     take: Callable[[socket.socket, bytes], None]
 
 
-Answer = Response | Handover
+Give = Callable[[Response | Ready], None]
+
+
+class Later(NamedTuple):
+    """`wait(give)` keeps `give` and calls it once, when the answer is there; -> what takes that back, if nobody is
+    there any more to be answered. Not called by `wait` itself."""
+
+    wait: Callable[[Give], Callable[[], None]]
+
+
+Answer = Response | Ready | Later | Handover
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +74,10 @@ class Counters:
 
 
 class _Connection:
-    """One connection in the intake. `closing`: nothing more is read but to be thrown away."""
+    """One connection in the intake. `closing`: nothing more is read but to be thrown away. `requests`: read and not
+    answered, behind the one whose answer `take_back` would call off."""
 
-    __slots__ = ("closing", "deadline_s", "keep_alive", "mask", "out", "reader", "sock")
+    __slots__ = ("closing", "deadline_s", "keep_alive", "mask", "out", "reader", "requests", "sock", "take_back")
 
     def __init__(self, sock: socket.socket, reader: RequestReader, deadline_s: float) -> None:
         self.sock = sock
@@ -74,6 +87,8 @@ class _Connection:
         self.out = b""
         self.keep_alive = True
         self.closing = False
+        self.requests: deque[Request] = deque()
+        self.take_back: Callable[[], None] | None = None
 
 
 class Server:
@@ -96,7 +111,8 @@ class Server:
         self._answer = answer
         self._limits = limits
         self._spare = spare
-        self._connections: dict[int, _Connection] = {}  # whoever waits longest for a whole request comes first
+        self._connections: dict[int, _Connection] = {}
+        self._room: dict[int, None] = {}  # who makes room: whoever has been longest without a whole request comes first
         self._handler = self._on_event
         self._accepting = False
 
@@ -138,10 +154,11 @@ class Server:
         sock.setblocking(False)
         if len(self._connections) >= self._limits.connections_max + self._spare():
             self.counters.shed += 1
-            self._close(next(iter(self._connections)))
+            self._close(next(iter(self._room or self._connections)))
         fd = sock.fileno()
         connection = _Connection(sock, RequestReader(self._limits.headers_bytes_max), deadline_s)
         self._connections[fd] = connection
+        self._room[fd] = None
         self.counters.accepted += 1
         self._read(fd, connection)  # most requests come with their connection
         if fd in self._connections and not connection.mask:
@@ -170,22 +187,43 @@ class Server:
 
     def _serve(self, fd: int, connection: _Connection, data: bytes) -> None:
         reader, was_idle = connection.reader, connection.reader.idle
-        for request in reader.feed(data):
+        connection.requests.extend(reader.feed(data))
+        self._answer_all(fd, connection)
+        if not connection.out and was_idle and not reader.idle:
+            connection.deadline_s = min(connection.deadline_s, time.monotonic() + self._limits.headers_timeout_s)
+
+    def _answer_all(self, fd: int, connection: _Connection) -> None:
+        """Answer in order what was asked, up to an answer that is yet to come or takes the socket away."""
+        while connection.requests and connection.keep_alive:
+            request = connection.requests.popleft()
             answer = self._answer_one(fd, request)
             if isinstance(answer, Handover):
                 self._hand_over(fd, connection, answer)
                 return
-            connection.keep_alive = request.keep_alive and answer.body is not None
-            connection.out += encode(answer, keep_alive=connection.keep_alive, head=request.method == "HEAD")
-            if not connection.keep_alive:
-                break
-        if reader.refused and connection.keep_alive:
-            self._refuse(connection, reader.refused)
+            if isinstance(answer, Later):
+                self._await(fd, connection, request, answer)
+                return
+            _put(connection, request, answer)
+        if connection.reader.refused and connection.keep_alive:
+            self._refuse(connection, connection.reader.refused)
         if connection.out:
             connection.deadline_s = time.monotonic() + self._limits.idle_timeout_s
             self._flush(fd, connection)
-        elif was_idle and not reader.idle:
-            connection.deadline_s = min(connection.deadline_s, time.monotonic() + self._limits.headers_timeout_s)
+
+    def _await(self, fd: int, connection: _Connection, request: Request, answer: Later) -> None:
+        """Nothing is read meanwhile; that the peer leaves is seen. It has asked whole, so others make room first."""
+        connection.take_back = answer.wait(lambda response: self._give(fd, connection, request, response))
+        connection.deadline_s = time.monotonic() + self._limits.idle_timeout_s
+        self._room.pop(fd, None)
+        if connection.out:
+            self._flush(fd, connection)
+        else:
+            self._expect(fd, connection, select.EPOLLRDHUP)
+
+    def _give(self, fd: int, connection: _Connection, request: Request, response: Response | Ready) -> None:
+        connection.take_back = None
+        _put(connection, request, response)
+        self._answer_all(fd, connection)
 
     def _answer_one(self, fd: int, request: Request) -> Answer:
         self.counters.requests += 1
@@ -202,6 +240,7 @@ class Server:
 
     def _hand_over(self, fd: int, connection: _Connection, answer: Handover) -> None:
         del self._connections[fd]
+        self._room.pop(fd, None)
         connection.reader.close()
         answer.take(connection.sock, connection.out)
 
@@ -217,6 +256,8 @@ class Server:
         connection.out = connection.out[sent:]
         if connection.out:
             self._expect(fd, connection, _OUT)
+        elif connection.take_back:
+            self._expect(fd, connection, select.EPOLLRDHUP)
         elif connection.keep_alive:
             self._wait_for_next(fd, connection)
         else:
@@ -231,11 +272,13 @@ class Server:
         idle = connection.reader.idle
         timeout_s = self._limits.idle_timeout_s if idle else self._limits.headers_timeout_s
         connection.deadline_s = time.monotonic() + timeout_s
-        self._connections[fd] = self._connections.pop(fd)
+        self._room.pop(fd, None)
+        self._room[fd] = None
         self._expect(fd, connection, _IN)
 
     def _linger(self, fd: int, connection: _Connection) -> None:
         connection.closing = True
+        self._room[fd] = None
         connection.deadline_s = time.monotonic() + LINGER_S
         with contextlib.suppress(OSError):
             connection.sock.shutdown(socket.SHUT_WR)
@@ -250,7 +293,7 @@ class Server:
         self._resume()
 
     def _time_out(self, fd: int, connection: _Connection) -> None:
-        if connection.closing or connection.out or connection.reader.idle:
+        if connection.closing or connection.out or connection.take_back or connection.reader.idle:
             self._close(fd)
             return
         self.counters.late += 1
@@ -260,6 +303,19 @@ class Server:
 
     def _close(self, fd: int) -> None:
         connection = self._connections.pop(fd)
+        self._room.pop(fd, None)
+        if connection.take_back:
+            connection.take_back()
         connection.reader.close()
         self._loop.forget(fd)
         connection.sock.close()
+
+
+def _put(connection: _Connection, request: Request, answer: Response | Ready) -> None:
+    """Behind what is to be sent on `connection`, whose life it decides."""
+    if isinstance(answer, Ready):
+        connection.keep_alive = request.keep_alive
+        connection.out += answer.bytes_for(keep_alive=request.keep_alive, head=request.method == "HEAD")
+        return
+    connection.keep_alive = request.keep_alive and answer.body is not None
+    connection.out += encode(answer, keep_alive=connection.keep_alive, head=request.method == "HEAD")
