@@ -49,6 +49,7 @@ class Listener:
     problem: str = ""  # why there was no use in going on
     _trouble: str = ""  # what the last connection failed of
     _mount: str = ""
+    _given_back: bool = False  # a ticket, since the last chunk
     _tries: int = 0
     _empty: int = 0
     _clock_s: float = 0.0  # the server's Unix time less our monotonic clock
@@ -90,9 +91,12 @@ class Listener:
         """A ticket that is not taken is given back once; anything else that will not change ends the listening."""
         self.refusals += 1
         self._trouble = str(refusal)
-        if refusal.final and not (self.link.page and self._mount and self._tries == 1):
+        if not refusal.final:
+            return
+        if self._given_back or not (self.link.page and self._mount):
             self.problem = str(refusal)
-        if refusal.final and self.link.page:
+        self._given_back = True
+        if self.link.page:
             self._mount = ""
 
     async def _is_over(self, client: httpx.AsyncClient, *, refused: bool) -> bool:
@@ -141,7 +145,7 @@ class Listener:
             self.out.write(chunks.header(self.rendition))
 
     def _take(self, whole: Whole) -> None:
-        self._tries, self._trouble = 0, ""
+        self._tries, self._trouble, self._given_back = 0, "", False
         if self.out is not None:
             self.out.write(whole.data)
         if self.ear is not None:

@@ -1,0 +1,117 @@
+"""The wall clock jumps by hours while a show runs: the grid is monotonic, so nobody who listens or speaks notices."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from stentor.io.ring import Ring
+from stentor.model.rendition import OPUS
+from support.onair import OnAir
+from support.running import WITHIN_S, installation, until
+
+pytestmark = pytest.mark.scenario
+LIBRARY = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
+HOUR_MS = 3_600_000
+
+
+class Clock:
+    """The wall clock of every role; `jump` sets how far it is from ours."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.jump("+0")
+
+    @property
+    def environ(self) -> dict[str, str]:
+        faked = {"LD_PRELOAD": str(LIBRARY), "FAKETIME_TIMESTAMP_FILE": str(self._path)}
+        return faked | {"FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1", "FAKETIME_CACHE_DURATION": "1"}
+
+    def jump(self, offset: str) -> None:
+        fresh = self._path.with_suffix(".new")
+        fresh.write_text(offset + "\n")
+        fresh.rename(self._path)
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> Clock:
+    return Clock(tmp_path / "clock")
+
+
+@pytest.fixture
+def on_air(clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnAir]:
+    """A show whose roles go by `clock`; those who speak and listen have a clock of their own."""
+    with installation(tmp_path) as running, ExitStack() as stack:
+        with monkeypatch.context() as patch:
+            for name, value in clock.environ.items():
+                patch.setenv(name, value)
+            running.start()
+        yield OnAir(running, stack, tmp_path, starts_in_s=1.0)
+
+
+def voiced_after(on_air: OnAir, n: int) -> bool:
+    """Whether a chunk later than `n` has a voice in it."""
+    with ExitStack() as stack:
+        ring = Ring(Path(on_air.stage().ring))
+        stack.callback(ring.close)
+        newer = (ring.get(OPUS.id, late) for late in range(n + 1, ring.head(OPUS.id) + 1))
+        return any(chunk is not None and not chunk.hold for chunk in newer)
+
+
+@pytest.mark.skipif(LIBRARY is None, reason="faketime is not installed")
+def test_the_wall_clock_jumps_during_a_show(on_air: OnAir, clock: Clock, tmp_path: Path) -> None:
+    on_air.speak(on_air.made.crew_link)
+    raw = {name: tmp_path / f"heard.{name}" for name in ("mp3", "opus")}
+    for name, path in raw.items():
+        on_air.spawn("curl", "-sN", on_air.mount(name), output=path)
+    out, report = tmp_path / "listen.mp4", tmp_path / "listen.json"
+    argv = on_air.running.command("listen", on_air.made.listener_link, "--json", "--out", str(out))
+    listener = on_air.spawn(*argv, output=report)
+    on_air.heard_at_least(out, 5_000)
+    before = on_air.running.pids()
+    for offset, hours in (("+1h", 1), ("-1h", -1), ("+0", 0)):
+        clock.jump(offset)
+        until(lambda hours=hours: off_by_hours(on_air) == hours, "the studio's clock has jumped")
+        n = on_air.stage().n
+        until(lambda n=n: voiced_after(on_air, n + 1), "the voice is heard after the jump")
+        assert len(on_air.stage().speakers) == 1
+    assert on_air.running.pids() == before
+    on_air.end()
+    assert listener.wait(WITHIN_S) == 0, report.read_text()
+    heard = json.loads(report.read_text())
+    assert (heard["missing"], heard["doubles"], heard["misplaced"], heard["reconnects"]) == (0, 0, 0, 0)
+    until(lambda: on_air.edge().listeners == 0, "everybody has heard the end")
+    on_air.assert_heard_is_taped(raw)
+    assert not [event.what for _, _, event in on_air.taped().reader.events if event.what == "lost"]
+    verified = on_air.running.run("verify", str(on_air.tape))
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+@pytest.mark.skipif(LIBRARY is None, reason="faketime is not installed")
+def test_a_ticket_of_another_hour_is_exchanged_and_nothing_is_missed(
+    on_air: OnAir, clock: Clock, tmp_path: Path
+) -> None:
+    """Made before the clock was put back, it counts only in an hour; its holder has to connect again now."""
+    out, report = tmp_path / "listen.mp4", tmp_path / "listen.json"
+    argv = on_air.running.command("listen", on_air.made.listener_link, "--json", "--out", str(out))
+    listener = on_air.spawn(*argv, output=report)
+    on_air.heard_at_least(out, 5_000)
+    clock.jump("-1h")
+    until(lambda: off_by_hours(on_air) == -1, "the studio's clock has jumped")
+    on_air.running.back("edge-0", on_air.running.kill("edge-0"))
+    size = out.stat().st_size
+    until(lambda: out.stat().st_size > size or listener.poll(), "they hear more")
+    on_air.end()
+    assert listener.wait(WITHIN_S) == 0, report.read_text()
+    heard = json.loads(report.read_text())
+    assert (heard["missing"], heard["doubles"], heard["ended"]) == (0, 0, True) and heard["joins"] == 2, heard
+
+
+def off_by_hours(on_air: OnAir) -> int:
+    """How far the studio's clock is from ours, or rather was when it last wrote."""
+    return round((on_air.stage().at_ms - time.time() * 1000) / HOUR_MS)
