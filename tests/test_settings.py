@@ -27,8 +27,10 @@ def test_a_child_gets_the_same_settings(tmp_path: Path) -> None:
     [
         ({"STENTOR_EGDES": "2"}, "unknown setting: egdes"),
         ({"STENTOR_EDGES": "two"}, "edges: 'two' is not a int"),
+        ({"STENTOR_DOOR_PORT": "80000"}, "beyond 65535"),
         ({"STENTOR_DOOR_PORT": "8001"}, "two roles share a port"),
         ({"STENTOR_EDGES": "0"}, "at least one edge"),
+        ({"STENTOR_SPEAKERS_MAX": "0"}, "speakers_max must be 1"),
         ({"STENTOR_HOLD_GRACE_MS": "500"}, "hold_grace_ms must be below edge_grace_ms"),
     ],
 )

@@ -40,7 +40,7 @@ class Settings:
     )
     edges: int = _setting(1, "Edge workers.")
     doors: int = _setting(1, "Door workers.")
-    speakers_max: int = _setting(16, "Speakers connected at once, backstage and on air.")
+    speakers_max: int = _setting(16, "Speakers connected at once, backstage and on air, the host among them.")
     hold_grace_ms: int = _setting(150, "How late the stage may be with a chunk before hold takes its place.")
     edge_grace_ms: int = _setting(400, "How late a chunk may be before an edge makes the hold by itself.")
     rtp_silence_ms: int = _setting(3_000, "Without a packet for so long, a speaker is taken to be gone.")
@@ -65,7 +65,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         ports = [self.door_port, self.edge_port, self.desk_port, self.studio_port, self.archive_port]
+        _require(all(0 <= port <= 65_535 for port in ports), f"a port is beyond 65535: {ports}")
         _require(len(set(ports)) == len(ports), f"two roles share a port: {ports}")
+        _require(self.speakers_max >= 1, "speakers_max must be 1, for the host, or more")
         _require(self.hold_grace_ms < self.edge_grace_ms, "hold_grace_ms must be below edge_grace_ms")
         _require(self.lag_skip_s < self.lag_drop_s, "lag_skip_s must be below lag_drop_s")
         _require(self.edges >= 1 and self.doors >= 1, "at least one edge and one door")

@@ -20,7 +20,7 @@ from stentor.model.board import Phase, Show
 
 NOW_MS = 1_800_000_000_000
 NOW_S = NOW_MS // 1000
-LIMITS = Limits(guests_max=4, open_before_ms=900_000)
+LIMITS = Limits(speakers_max=5, open_before_ms=900_000)
 
 
 def _rng() -> random.Random:
@@ -98,7 +98,11 @@ def test_text_is_one_clean_line() -> None:
     [
         ({"title": "  "}, "title"),
         ({"title": "x" * 121}, "at most 120"),
-        ({"guests": ("a", "b", "c", "d", "e")}, "at most 4"),
+        ({"guests": ("a", "b", "c", "d", "e")}, "5. A show has at most 4 guests beside its host (speakers_max is 5)"),
+        *(
+            ({"chunk_ms": chunk_ms}, f"chunk_ms: {chunk_ms}; 250 or 500: ")
+            for chunk_ms in (2000, 1000, 260, 7, 0, -500)
+        ),
         ({"guests": ("Ada", "ada")}, "twice"),
         ({"guests": ("Host",)}, "twice"),
         ({"guests": ("",)}, "name"),

@@ -21,6 +21,7 @@ NAME_CHARS_MAX = 40
 REASON_CHARS_MAX = 200
 NOTICE_CHARS_MAX = 500
 SEATS_MAX = 64  # those removed included: they stay known, so that a removed guest is told so
+HOSTS = 1  # seats of the crew, which nobody can take away
 PAST_MS_MAX = 24 * 3_600_000
 FUTURE_MS_MAX = 2 * 366 * 24 * 3_600_000
 CAP_MAX = 100_000_000
@@ -56,10 +57,14 @@ class Refusal(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """`guests_max` seats beside the crew; doors open `open_before_ms` before the start."""
+    """`speakers_max` seats, the host's among them; doors open `open_before_ms` before the start."""
 
-    guests_max: int
+    speakers_max: int
     open_before_ms: int
+
+    @property
+    def guests_max(self) -> int:
+        return min(self.speakers_max, SEATS_MAX) - HOSTS
 
 
 class Made(NamedTuple):
@@ -246,7 +251,11 @@ def _full(show: Show, limits: Limits) -> Refusal | None:
 
 
 def _no_room(limits: Limits) -> Refusal:
-    return Refusal(Reason.SEATS_FULL, f"A show has at most {limits.guests_max} guests; remove one first.")
+    return Refusal(Reason.SEATS_FULL, f"{_at_most(limits)}; remove one first.")
+
+
+def _at_most(limits: Limits) -> str:
+    return f"A show has at most {limits.guests_max} guests beside its host (speakers_max is {limits.speakers_max})"
 
 
 def _taken(show: Show, name: str, but_for: str) -> Seat | None:
@@ -269,7 +278,7 @@ def _line(field: str, text: str, chars_max: int, *, empty: bool = False) -> str 
 
 def _names(given: tuple[str, ...], limits: Limits) -> tuple[str, ...] | Refusal:
     if len(given) - 1 > limits.guests_max:
-        return Refusal(Reason.INPUT, f"guests: {len(given) - 1}; at most {limits.guests_max}.")
+        return Refusal(Reason.INPUT, f"guests: {len(given) - 1}. {_at_most(limits)}.")
     names: list[str] = []
     for text in given:
         name = _line("name", text, NAME_CHARS_MAX)
@@ -297,7 +306,8 @@ def _after(starts_in_s: float | None, now_ms: int) -> int:
 
 def _rest(order: NewShow) -> Refusal | None:
     if order.chunk_ms not in CHUNKS_MS:
-        return Refusal(Reason.INPUT, f"chunk_ms: {order.chunk_ms}; 250 or 500.")
+        shorter_or_longer = "shorter ones stall players, longer ones do not fit a slot of the ring"
+        return Refusal(Reason.INPUT, f"chunk_ms: {order.chunk_ms}; 250 or 500: {shorter_or_longer}.")
     if not 0 <= order.link_life_s <= LINK_LIFE_S_MAX:
         return Refusal(Reason.INPUT, f"link_life_s: from 0 (until the show ends) to {LINK_LIFE_S_MAX}.")
     return None
