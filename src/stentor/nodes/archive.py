@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from stentor.io.http import EXIT_PORT_IN_USE, PortInUse, Server, listen_tcp, serve_until_signal
+from stentor.io.http import EXIT_PORT_IN_USE, CannotListen, Server, listen_tcp, serve_until_signal
 from stentor.nodes.archive_web import build_app
 from stentor.nodes.shelf import Shelf
 from stentor.settings import Settings
@@ -14,8 +14,8 @@ from stentor.settings import Settings
 def main(settings: Settings) -> int:
     try:
         listener = listen_tcp(settings.bind, settings.archive_port, "archive_port")
-    except PortInUse as error:
-        print(f"archive: {error}", file=sys.stderr)
+    except CannotListen as error:
+        print(f"stentor archive: {error}", file=sys.stderr)
         return EXIT_PORT_IN_USE
     asyncio.run(serve_until_signal([Server(build_app(Shelf(settings.data_dir)), listener)]))
     return 0

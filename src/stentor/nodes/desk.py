@@ -15,7 +15,7 @@ import sys
 import structlog
 
 from stentor.io.board import Board
-from stentor.io.http import EXIT_PORT_IN_USE, PortInUse, Server, listen_tcp, listen_unix, serve_until_signal
+from stentor.io.http import EXIT_PORT_IN_USE, CannotListen, Server, listen_tcp, listen_unix, serve_until_signal
 from stentor.io.records import Records, RecordsError
 from stentor.io.wake import Caller
 from stentor.nodes.desk_admin import admin_app
@@ -37,11 +37,11 @@ def main(settings: Settings) -> int:
             listen_unix(settings.desk_socket) as admin,
         ):
             return _run(settings, public, admin)
-    except PortInUse as error:
-        print(error, file=sys.stderr)
+    except CannotListen as error:
+        print(f"stentor desk: {error}", file=sys.stderr)
         return EXIT_PORT_IN_USE
     except RecordsError as error:
-        print(error, file=sys.stderr)
+        print(f"stentor desk: {error}", file=sys.stderr)
         return EXIT_RECORDS
 
 

@@ -18,6 +18,7 @@ from stentor.io.http.answers import (
 from stentor.io.http.assets import Assets
 from stentor.io.http.server import (
     EXIT_PORT_IN_USE,
+    CannotListen,
     PortInUse,
     Server,
     listen_tcp,
@@ -29,6 +30,7 @@ __all__ = [
     "BODY_BYTES_MAX",
     "EXIT_PORT_IN_USE",
     "Assets",
+    "CannotListen",
     "ErrorHandler",
     "PortInUse",
     "Problem",

@@ -28,12 +28,16 @@ GRACE_S = 3  # answers still being sent at a stop are cut after so long
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-class PortInUse(OSError):
-    """Another process listens on that address; the text is the line to show."""
+class CannotListen(OSError):
+    """That address cannot be had; the text is the line to show."""
+
+
+class PortInUse(CannotListen):
+    """Another process listens on it."""
 
 
 def listen_tcp(host: str, port: int, setting: str) -> socket.socket:
-    """A listening socket. `setting` names the setting that chose the port. Raises `PortInUse`, `OSError`."""
+    """A listening socket. `setting` names the setting that chose the port. Raises `CannotListen`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
@@ -43,7 +47,8 @@ def listen_tcp(host: str, port: int, setting: str) -> socket.socket:
     except OSError as error:
         sock.close()
         if error.errno != errno.EADDRINUSE:
-            raise
+            line = f"cannot listen on {host}:{port}: {error.strerror}; change bind or {setting}"
+            raise CannotListen(line) from None
         raise PortInUse(f"{host}:{port} is in use by another process; stop it or change {setting}") from None
     return sock
 

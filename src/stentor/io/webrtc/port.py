@@ -82,9 +82,9 @@ class _Lane:
             if family == socket.AF_INET6:
                 self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             self._socket.bind((host, port))
-        except OSError:
+        except OSError as error:
             self._socket.close()
-            raise
+            raise OSError(f"cannot receive media (UDP) on {host}:{port}: {error.strerror}") from None
         self.address: Address = self._socket.getsockname()[:2]
         self._by_username: dict[str, _Link] = {}
         self._by_address: dict[Address, _Link] = {}
