@@ -48,6 +48,11 @@ class Feed:
         return bool(end_n) and self.n >= end_n - 1
 
     @property
+    def end_n(self) -> int:
+        """One past the last chunk of the show; 0: not known yet."""
+        return self._ring.end_n
+
+    @property
     def oldest(self) -> int:
         """The lowest n that can still be had: from the ring, or as the hold that went out in its place."""
         return max(FIRST_N, self.n - self._ring.slots + 2)

@@ -1,6 +1,8 @@
 """What an edge answers to a request: a mount to listen to, the `now` object, or why not. No sockets, no clock.
 
 GET|HEAD /live/{ticket}/{rendition}   ?from=<n>  ?burst=<k>
+GET|HEAD /live/{ticket}/index.m3u8    the listener's own playlist of playlists
+GET|HEAD /live/{pull token}/{rendition}/{file}   HLS, the same for everybody: core/playlist.py
 GET|HEAD /live/{show}/now
 """
 
@@ -32,6 +34,10 @@ _PREFLIGHT: Headers = (
 )
 
 
+INDEX_NAME = "index.m3u8"
+_NO_RENDITION = refusal(404, "no-rendition", "Not Found", f"the renditions are {', '.join(BY_NAME)}")
+
+
 class Listen(NamedTuple):
     """An admitted request for a mount."""
 
@@ -40,6 +46,18 @@ class Listen(NamedTuple):
     burst: int | None = None
     icy: bool = False
     probe: bool = False
+
+
+class Index(NamedTuple):
+    """An admitted request for the playlist of playlists."""
+
+
+class Pull(NamedTuple):
+    """A request below a show's pull token, which is yet to be compared."""
+
+    token: str
+    rendition: Rendition
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +71,15 @@ class View:
     now_text: Callable[[str], str | None]
 
 
-def answer(request: Request, view: View, now: int) -> Listen | Response:
+def answer(request: Request, view: View, now: int) -> Listen | Index | Pull | Response:
     """Admit, or say why not. `now` in Unix seconds."""
     if request.method == "OPTIONS":
         return Response(204, _PREFLIGHT)
     if request.method not in ("GET", "HEAD"):
         return refusal(405, "method-not-allowed", "Method Not Allowed", extra=(("Allow", "GET, HEAD, OPTIONS"),))
-    parts = request.path.split("/")
+    parts = request.path.split("/", 5)
+    if len(parts) == 5 and parts[1] == "live":
+        return _pull(*parts[2:])
     if len(parts) != 4 or parts[:2] != ["", "live"]:
         return refusal(404, "not-found", "Not Found")
     if parts[3] == "now":
@@ -68,16 +88,23 @@ def answer(request: Request, view: View, now: int) -> Listen | Response:
     return _admit(parts[2], parts[3], request, view, now)
 
 
-def _admit(token: str, name: str, request: Request, view: View, now: int) -> Listen | Response:
+def _pull(token: str, name: str, file: str) -> Pull | Response:
+    rendition = BY_NAME.get(name)
+    return _NO_RENDITION if rendition is None else Pull(token, rendition, file)
+
+
+def _admit(token: str, name: str, request: Request, view: View, now: int) -> Listen | Index | Response:
     rendition = BY_NAME.get(name) or BY_NAME.get(_without_suffix(name))
-    if rendition is None:
-        return refusal(404, "no-rendition", "Not Found", f"the renditions are {', '.join(BY_NAME)}")
+    if rendition is None and name != INDEX_NAME:
+        return _NO_RENDITION
     tag = view.show_tag()
     if tag is None:
         return refusal(503, "no-show", "Nothing is on at the moment", retry_after_s=RETRY_AFTER_S)
     checked = ticket.check(token, view.keys, tag, now)
     if isinstance(checked, ticket.Refusal):
         return refusal(403, checked, "This ticket does not admit")
+    if rendition is None:
+        return Index()
     if view.full():
         return refusal(503, "edge-full", "No room at the moment", retry_after_s=RETRY_AFTER_S)
     return _listen(rendition, request)

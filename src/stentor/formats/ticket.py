@@ -14,6 +14,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 from hashlib import blake2b
 
 VERSION = 1
@@ -65,6 +66,13 @@ class Token:
 def show_tag(show_id: str) -> bytes:
     """The 8 bytes by which a token names its show."""
     return blake2b(show_id.encode(), digest_size=8, person=b"stentor-show").digest()
+
+
+@lru_cache(maxsize=8)  # asked for at every request of HLS
+def pull_token(show_id: str, key: bytes) -> str:
+    """22 characters that nobody guesses: the directory of a show's HLS, the same for everybody and for every cache."""
+    digest = blake2b(show_id.encode(), key=key, digest_size=16, person=b"stentor-pull").digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def _mac(key: bytes, body: bytes) -> bytes:

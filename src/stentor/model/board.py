@@ -146,6 +146,8 @@ class Edge(msgspec.Struct, frozen=True, omit_defaults=True):
     holds_made: int = 0
     bytes_sent: int = 0
     worst_late_ms: int = 0
+    pulls: int = 0  # HLS requests answered
+    pulls_waiting: int = 0  # HLS requests that wait for their chunk
 
 
 class Door(msgspec.Struct, frozen=True, omit_defaults=True):

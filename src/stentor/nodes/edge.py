@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import time
 
@@ -10,6 +11,8 @@ import structlog
 from stentor.core import mount
 from stentor.core.fanout import Patience, burst_chunks, first_n
 from stentor.formats import chunks
+from stentor.formats.problem import refusal
+from stentor.formats.ticket import pull_token
 from stentor.io.board import Board
 from stentor.io.keys import ticket_key
 from stentor.io.net.http import encode
@@ -23,12 +26,14 @@ from stentor.model.http import Request, Response
 from stentor.model.rendition import RENDITIONS
 from stentor.nodes.intake import now_text, put, run
 from stentor.nodes.program import Program
+from stentor.nodes.pull import Pull, index
 from stentor.settings import Settings
 
 LOOK_S = 0.5  # between two looks at the board
 PUBLISH_S = 1.0
 DESCRIPTORS_SPARE = 64  # for all that is no connection: ring, board, epoll, log
 _HEADERS = {rendition.id: chunks.header(rendition) for rendition in RENDITIONS}
+_STRANGE = refusal(403, "pull-token", "This address is not of the show that is on")
 log = structlog.get_logger()
 
 
@@ -46,22 +51,28 @@ class Edge:
         self._worker = worker
         self._board = Board(settings.board_dir)
         self._refused = 0
+        self._key = ticket_key(settings.keys_dir)
         self._listeners_max = _listeners_max(settings)
         self.mounts = Mounts(loop, Patience(settings.lag_skip_s, settings.lag_drop_s), settings.sndbuf_bytes)
         self.program = Program(self._board, self.mounts, settings.edge_grace_ms)
+        self.pull = Pull(lambda: self.program.feeds)
         self._view = self._make_view()
         self._ear = Ear(settings.wake_dir, "edge")
         self.program.look()
         loop.watch(self._ear.fileno(), READABLE, self._woken)
-        loop.tick_first(self.mounts.tick)
+        loop.tick_first(self._tick)
         loop.every(LOOK_S, self.program.look)
         loop.every(PUBLISH_S, self.publish)
+
+    def _tick(self) -> float:
+        wake_s = self.mounts.tick()
+        return 0.0 if self.pull.tick() else wake_s
 
     def _make_view(self) -> mount.View:
         return mount.View(
             show_tag=lambda: self.program.show_tag,
             full=lambda: not self.spare(),
-            keys={0: ticket_key(self._settings.keys_dir)},
+            keys={0: self._key},
             now_text=lambda show: now_text(self._board, show),
         )
 
@@ -75,7 +86,19 @@ class Edge:
         if isinstance(decided, Response):
             self._refused += decided.status in (403, 503)
             return decided
+        if isinstance(decided, mount.Index):
+            return index(f"/live/{self._pull_token()}")
+        if isinstance(decided, mount.Pull):
+            return self._pull(decided, request)
         return self._listen(decided, request.method == "HEAD")
+
+    def _pull_token(self) -> str:
+        return pull_token(self.program.show, self._key)
+
+    def _pull(self, asked: mount.Pull, request: Request) -> Answer:
+        if not self.program.show or not hmac.compare_digest(asked.token, self._pull_token()):
+            return _STRANGE
+        return self.pull.answer(asked.rendition, asked.name, request.query)
 
     def _listen(self, listen: mount.Listen, head_only: bool) -> Answer:
         rendition_id, feed = listen.rendition.id, self.program.feeds[listen.rendition.id]
@@ -109,6 +132,8 @@ class Edge:
             holds_made=self.program.holds_made,
             bytes_sent=counters.bytes_sent,
             worst_late_ms=counters.worst_late_ms,
+            pulls=self.pull.answered,
+            pulls_waiting=self.pull.waiting,
         )
         put(self._board, f"edge-{self._worker}", value)
 

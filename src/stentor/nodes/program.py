@@ -29,6 +29,7 @@ class Program:
         self._grace_ns = grace_ms * 1_000_000
         self._ring: Ring | None = None
         self._tag = b""
+        self._show = ""
         self._holds_made = 0  # by feeds that are gone
         self._problem = ""
 
@@ -36,6 +37,11 @@ class Program:
     def show_tag(self) -> bytes | None:
         """By which tickets name the show that is on; None if there is none."""
         return None if self._ring is None or self.feeds[0].ended else self._tag
+
+    @property
+    def show(self) -> str:
+        """The show whose chunks these are, on or over; empty if there was none yet."""
+        return self._show
 
     @property
     def holds_made(self) -> int:
@@ -70,6 +76,7 @@ class Program:
     def _attach(self, ring: Ring) -> None:
         """Of the same show on the same grid: go on where the old ring stood. Else everybody leaves."""
         old, self._ring, self._tag = self._ring, ring, ticket.show_tag(ring.show)
+        self._show = ring.show
         same = old is not None and (old.show, old.grid) == (ring.show, ring.grid)
         stood = {key: feed.n for key, feed in self.feeds.items()} if same else {}
         self._holds_made, now_ns = self.holds_made, time.monotonic_ns()
