@@ -114,11 +114,12 @@ class Layout:
 def needed(layout: Layout, wanted: Directives, newest: int, end_n: int) -> int:
     """The chunk that has to be there before this request is answered; 0: answer now.
 
-    `newest` is the last chunk out, `end_n` one past the last of the show (0: not known). Raises `BadRequest` for what
-    lies too far ahead.
+    `newest` is the last chunk out, `end_n` one past the last of the show (0: not known). The first playlist is given
+    out with a whole segment, for some players give up without. Raises `BadRequest` for what lies too far ahead.
     """
     if wanted.msn is None:
-        return 0
+        first = layout.chunks(0)[-1]
+        return 0 if end_n or newest >= first else first
     msn, part = wanted.msn, layout.segment_parts - 1 if wanted.part is None else wanted.part
     if part >= layout.segment_parts:  # beyond its segment: the first part of the next one
         msn, part = msn + 1, 0
