@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from stentor.core.tape import TapeReader, TapeWriter
 from stentor.formats import chunks, tape, tapemeta
 from stentor.model.rendition import RENDITIONS
+from support.forgery import forged
 
 HOLDS = {r.id: chunks.Hold(r, (b"hold" + bytes([r.id]), b"hum")) for r in RENDITIONS if r.framed} | {
     r.id: chunks.Hold(r, (b"\xff\xfb\x54\xc4" + bytes(188),)) for r in RENDITIONS if not r.framed
@@ -77,11 +78,7 @@ def test_a_changed_chunk_with_a_mended_checksum_is_seen() -> None:
     data = write(3)
     first = [r for r in tape.scan(data) if isinstance(r, tape.Record)][1]
     part = first.parts[0]
-    forged = bytearray(data)
-    forged[part.offset] ^= 1
-    body = bytes(forged[first.offset : first.end - 36])
-    forged[first.end - 36 : first.end - 32] = __import__("zlib").crc32(body).to_bytes(4, "big")
-    assert "were changed" in read(bytes(forged)).findings[0].reason
+    assert "were changed" in read(forged(data, first, part.offset)).findings[0].reason
 
 
 def test_records_left_out_moved_or_doubled_are_seen() -> None:

@@ -1,15 +1,27 @@
 """`stentor verify`: one clear line for everything that can be wrong with a tape, and the right exit code."""
 
+import base64
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from stentor.core.replay import KINDS
+from stentor.formats import proof as proofs
 from stentor.formats import tape as records
 from stentor.nodes import verify
+from stentor.nodes.recorded import Recorded
 from support import tapes
+from support.forgery import forged
 
 SECONDS = 6
+FINGERPRINT = sha256(tapes.PUBLIC_KEY).hexdigest()[:32]
+FINGERPRINT = " ".join(FINGERPRINT[at : at + 4] for at in range(0, 32, 4))
 
 
 @pytest.fixture
@@ -32,8 +44,8 @@ def test_a_whole_tape(tape: tapes.Tape, capsys: pytest.CaptureFixture[str]) -> N
     report = json.loads(text)
     assert code == 0 and report["ok"] and not report["unfinished"] and report["problems"] == []
     assert report["voiced_chunks"] == 6 and report["values"] == {
-        "show": "town-hall", "first_n": 3, "last_n": 10, "segments": 3, "key": tapes.PUBLIC_KEY.hex(),
-        "chain": tape.writer.chain.hex(),
+        "show": "town-hall", "first_n": 3, "last_n": 10, "segments": 3, "chain": tape.writer.chain.hex(),
+        "key": tapes.PUBLIC_KEY.hex(), "fingerprint": FINGERPRINT, "key_known": False,
     }  # fmt: skip
 
 
@@ -113,10 +125,144 @@ def test_what_is_no_tape_or_has_no_proof(tmp_path: Path, capsys: pytest.CaptureF
     (tmp_path / "0000.tape").write_bytes(b"RIFF" + bytes(100))
     code, text = said(capsys, tmp_path)
     assert code == 1 and "segment 0, byte 0: not a tape record" in text
+    assert said(capsys, tmp_path / "0000.tape")[0] == 1
     (tmp_path / "a.mp3").write_bytes(b"x")
     code, text = said(capsys, tmp_path / "a.mp3")
     assert code == 2 and "--proof FILE" in text
     (tmp_path / "p.json").write_bytes(b"{}")
     code, text = said(capsys, tmp_path / "a.mp3", proof=tmp_path / "p.json")
     assert code == 2 and "not a proof file" in text
-    assert said(capsys, tmp_path / "none")[0] == 2
+    code, text = said(capsys, tmp_path / "none")
+    assert code == 2 and text == f"verify: {tmp_path / 'none'}: No such file or directory\n"
+    code, text = said(capsys, tmp_path / "p.json")
+    assert code == 2 and "neither the directory of a tape nor a file of a replay" in text
+    code, text = said(capsys, tmp_path, proof=tmp_path / "p.json")
+    assert code == 2 and "a tape needs none" in text
+
+
+def test_no_tape(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = said(capsys, tmp_path)
+    assert (code, text) == (2, f"verify: {tmp_path}: no tape here (0000.tape is missing)\n")
+    (tmp_path / "0000.tape").mkdir()
+    code, text = said(capsys, tmp_path)
+    assert (code, text) == (2, f"verify: {tmp_path / '0000.tape'}: not a file\n")
+    (tmp_path / "0000.tape").rmdir()
+    os.mkfifo(tmp_path / "0000.tape")
+    assert said(capsys, tmp_path) == (2, f"verify: {tmp_path / '0000.tape'}: not a file\n")
+
+
+def test_an_empty_segment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "0000.tape").touch()
+    code, text = said(capsys, tmp_path)
+    assert code == 1 and "PROBLEM   segment 0, byte 0: does not begin with a segment" in text
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Root may read everything: for a while this process is somebody else."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_what_may_not_be_read(tape: tapes.Tape, capsys: pytest.CaptureFixture[str]) -> None:
+    (tape.directory / "0001.tape").chmod(0)
+    with nobody():
+        code, text = said(capsys, tape.directory)
+    assert code == 2 and text.startswith("verify: ") and text.endswith(": Permission denied\n")
+
+
+def replay(tape: tapes.Tape, suffix: str) -> tuple[Path, Path]:
+    """-> (a file of the replay, its proof), as the archive gives them."""
+    recorded, file = Recorded(tape.directory), tape.directory / f"replay.{suffix}"
+    recorded.refresh()
+    layout = recorded.replay(suffix)
+    file.write_bytes(b"".join(recorded.replay_blocks(layout, 0, layout.size - 1)))
+    proof = tape.directory / f"{suffix}.json"
+    proof.write_bytes(proofs.encode(recorded.proof(KINDS[suffix].rendition)))
+    return file, proof
+
+
+def test_the_key_is_one_that_is_known(tape: tapes.Tape, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(tapes.PUBLIC_KEY.hex() + "\n")
+    file, proof = replay(tape, "opus")
+    for known in (tapes.PUBLIC_KEY.hex().upper(), base64.b64encode(tapes.PUBLIC_KEY).decode(), str(tmp_path / "key")):
+        code, text = said(capsys, tape.directory, key=known)
+        assert code == 0 and f"signer    {FINGERPRINT}, the key that was given\n" in text
+        assert said(capsys, file, proof=proof, key=known)[0] == 0
+    code, text = said(capsys, tape.directory)
+    assert code == 0 and f"signer    {FINGERPRINT} (the tape's own word" in text
+    assert json.loads(said(capsys, tape.directory, key=known, json=True)[1])["values"]["key_known"] is True
+
+
+def test_the_key_is_another(tape: tapes.Tape, capsys: pytest.CaptureFixture[str]) -> None:
+    other = "ab" * 32
+    file, proof = replay(tape, "mp3")
+    for code, text in (said(capsys, tape.directory, key=other), said(capsys, file, proof=proof, key=other)):
+        assert code == 1 and f"PROBLEM   the tape is of another key: {FINGERPRINT}, where " in text
+    unfinished = tapes.build(tape.directory / "unfinished", SECONDS, ended=False)
+    assert said(capsys, unfinished.directory, key=tapes.PUBLIC_KEY.hex(), allow_unfinished=True)[0] == 0
+    assert said(capsys, unfinished.directory, key=other, allow_unfinished=True)[0] == 1
+
+
+def test_what_is_no_key(tape: tapes.Tape, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, text = said(capsys, tape.directory, key="ab12")
+    assert (code, text) == (2, "verify: ab12: No such file or directory\n")
+    (tmp_path / "sign.key").write_bytes(bytes(32))
+    code, text = said(capsys, tape.directory, key=str(tmp_path / "sign.key"))
+    assert code == 2 and "sign.key: holds no public key" in text
+
+
+def test_a_proof_of_something_else(tape: tapes.Tape, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file, proof = replay(tape, "m4a")
+    other = tapes.build(tmp_path / "other", SECONDS, show="other", held=(4, 5))
+    code, text = said(capsys, file, proof=replay(other, "m4a")[1])
+    assert (
+        code == 1
+        and "show      other: Town hall" in text
+        and "PROBLEM   replay.m4a: the audio is not the tape's" in text
+    )
+    code, text = said(capsys, replay(tape, "opus")[0], proof=proof)
+    assert code == 1 and "the proof is of 'aac', which is not what a .opus file holds" in text
+    found = proofs.decode(proof.read_bytes())
+    proof.write_bytes(proofs.encode(msgspec.structs.replace(found, rendition="flac")))
+    assert "the proof is of 'flac'" in said(capsys, file, proof=proof)[1]
+
+
+@pytest.mark.parametrize("suffix", KINDS)
+def test_what_is_no_replay(suffix: str, tape: tapes.Tape, capsys: pytest.CaptureFixture[str]) -> None:
+    file, proof = replay(tape, suffix)
+    for junk in (b"", b"RIFF" + bytes(100), file.read_bytes()[:-9]):
+        file.write_bytes(junk)
+        code, text = said(capsys, file, proof=proof)
+        assert code == 1 and f"PROBLEM   replay.{suffix}: " in text and text.endswith("NOT OK\n")
+
+
+def test_a_tape_that_is_being_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tape = tapes.begin(tmp_path / "tape")
+    for stop in (3, 5, 7):
+        tape.add_until(stop, SECONDS)
+        code, text = said(capsys, tape.directory)
+        assert code == 1 and "end       none: the show is running, or its recorder died; all up to here holds\n" in text
+        assert f"chunks 3..{stop - 1} of" in text and text.endswith("OK so far, but unfinished\n")
+
+
+def test_several_processes_find_what_one_finds(
+    tape: tapes.Tape, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However the work is shared, a change of any rendition's bytes is named by segment, byte and chunk."""
+    monkeypatch.setattr(verify, "SHARED_BYTES_MIN", 0)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8))
+    assert said(capsys, tape.directory)[0] == 0
+    path = tape.directory / "0002.tape"
+    data = path.read_bytes()
+    record = [r for r in records.scan(data) if isinstance(r, records.Record)][1]
+    for part in record.parts.values():
+        path.write_bytes(forged(data, record, part.offset))
+        code, text = said(capsys, tape.directory)
+        assert code == 1 and f"PROBLEM   segment 2, byte {record.offset}: chunk {record.n}: bytes of" in text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -44,14 +43,21 @@ def demo(
 
 def _run(show: Demo) -> dict[str, Any]:
     """To the summary, or out with the reason. The first SIGINT or SIGTERM ends the show, a second one everything."""
+    import asyncio
+
     from stentor.clients.demo import EXPECTED
     from stentor.clients.installation import NotUp
     from stentor.clients.speech import NoVoice
 
     async def run() -> dict[str, Any]:
-        stop = asyncio.Event()
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def stop_once(number: signal.Signals) -> None:
+            stop.set()
+            loop.remove_signal_handler(number)
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, _stop_once, number, stop)
+            loop.add_signal_handler(number, stop_once, number)
         return await show.run(stop)
 
     try:
@@ -62,11 +68,6 @@ def _run(show: Demo) -> dict[str, Any]:
         fail(str(error), Exit.CANNOT_START)
     except EXPECTED as error:
         fail(str(error) or type(error).__name__, Exit.NOT_FINE)
-
-
-def _stop_once(number: signal.Signals, stop: asyncio.Event) -> None:
-    stop.set()
-    asyncio.get_running_loop().remove_signal_handler(number)
 
 
 def _print(console: Console, summary: dict[str, Any]) -> None:

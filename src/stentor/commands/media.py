@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -65,24 +64,31 @@ def speak(
     raise typer.Exit(speak.run(link, token, source, seconds=for_s, loop=loop))
 
 
-@app.command(epilog="Example: stentor verify var/shows/friday-x3k9/tape --head 812:5f3c…")
+@app.command(epilog="Example: stentor verify var/shows/friday-x3k9/tape --head 840:5f3c… --key newsroom.key")
 def verify(
-    path: Annotated[Path, typer.Argument(exists=True, help="A tape's directory, or a file of the replay.")],
+    path: Annotated[Path, typer.Argument(help="A tape's directory, or a file of the replay.")],
     head: Annotated[str | None, typer.Option(metavar="N:HEX", help="A chain head noted during the show.")] = None,
-    proof: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="The proof of a file.")] = None,
+    proof: Annotated[Path | None, typer.Option(help="The proof of a file, as the archive gives it.")] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(metavar="HEX|FILE", help="The public key that must have signed; else the tape's own is believed."),
+    ] = None,
     allow_unfinished: Annotated[
         bool, typer.Option("--allow-unfinished", help="A tape without an end is fine.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Whether a recording is what was aired and signed. Exit code 1 if it is not."""
+    """Whether a recording is what was aired and signed. Exit code 1 if it is not, 2 if there is nothing to check."""
     from stentor.nodes import verify
 
-    raise typer.Exit(verify.main(path, json=as_json, head=head, proof=proof, allow_unfinished=allow_unfinished))
+    code = verify.main(path, json=as_json, head=head, proof=proof, key=key, allow_unfinished=allow_unfinished)
+    raise typer.Exit(code)
 
 
 def _run(listener: Listener, for_s: float | None, *, quiet: bool) -> None:
     """Until the show ends, `for_s` is over, or Ctrl-C; a line on a terminal tells how it goes."""
+    import asyncio
+
     from rich.console import Console
 
     async def limited() -> None:

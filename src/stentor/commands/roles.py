@@ -1,14 +1,17 @@
-"""`serve` and the roles one by one. A role's module is imported when it is run: one that is broken breaks no other."""
+"""`serve` and the roles one by one. A role's module is imported when it is run: one that is broken breaks no other, and
+no other command waits for it."""
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO
 
-import structlog
 import typer
 
 from stentor.commands import load_settings
+
+if TYPE_CHECKING:
+    import structlog
 
 app = typer.Typer()
 
@@ -39,6 +42,8 @@ class _Forgiving:
 
 def _log_as(role: str) -> None:
     """JSON lines on stderr, each with the role that wrote it."""
+    import structlog
+
     sys.stdout, sys.stderr = _Forgiving(sys.stdout), _Forgiving(sys.stderr)
 
     def add_role(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -25,6 +24,8 @@ Reason = Annotated[str, typer.Option(help="Why, in words that everybody will rea
 
 def _ask(call: Callable[[Admin], Awaitable[T]]) -> T:
     """One request to the desk, or out with the reason."""
+    import asyncio
+
     from stentor.clients.admin import Admin, DeskRefused, DeskUnreachable
 
     async def ask() -> T:

@@ -7,7 +7,7 @@ recorded without bytes: hold is a function of *n*, and the digests still cover w
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import NamedTuple
@@ -110,6 +110,19 @@ class TapeWriter:
         return record
 
 
+class Share(NamedTuple):
+    """Share `number` (from 0 on) of `shares`. The digests of a rendition are a chain of their own: so several readers
+    can each hash some of the renditions, if each makes all other checks."""
+
+    number: int
+    shares: int
+
+    def of(self, renditions: Sequence[tapemeta.RenditionMeta]) -> frozenset[int]:
+        """The ids of those that this reader hashes."""
+        by_weight = sorted(renditions, key=lambda item: (-item.bitrate_bps, item.id))
+        return frozenset(item.id for item in by_weight[self.number :: self.shares])
+
+
 class Finding(NamedTuple):
     """Something wrong with a tape. `fatal`: what is aired cannot be proven from here on."""
 
@@ -136,6 +149,7 @@ class TapeReader:
 
     key_checks: Callable[[bytes, bytes, bytes], bool]  # (public key, message, signature)
     hash_chunks: bool = True  # whether to hash the bytes of chunks too; without, CRC and chain only
+    share: Share = Share(0, 1)  # and of which renditions: several readers may share the work
     meta: tapemeta.SegmentMeta | None = None
     holds: dict[int, chunks.Hold] = field(default_factory=dict)
     headers: dict[int, bytes] = field(default_factory=dict)
@@ -157,6 +171,7 @@ class TapeReader:
     tail: tape.Broken | None = None  # why the last segment was not read to its end; `torn`: nothing whole comes after
 
     _recent: deque[bytes] = field(default_factory=lambda: deque(maxlen=REPEATED_RECORDS_MAX + 1))  # chains
+    _hashed: frozenset[int] = frozenset()  # ids of the renditions whose bytes are hashed here
     _segment: int = 0  # the one in hand
     _to_repeat: int = 0  # how many of the last records the segment in hand has yet to repeat
 
@@ -240,6 +255,7 @@ class TapeReader:
             part.id - tape.PART_HEADER: part.data for part in parts if tape.PART_HEADER <= part.id < tape.PART_HOLD
         }
         self.index = TapeIndex(sorted(self.renditions))
+        self._hashed = self.share.of(meta.renditions) if self.hash_chunks else frozenset()
         self.meta, self.chain, self.next_n = meta, record.chain, meta.first_n
         self._recent.append(record.chain)
         return True
@@ -286,7 +302,7 @@ class TapeReader:
             return self._find(record.offset, "bytes for more than one chunk")
         if record.last - self.meta.first_n >= CHUNKS_MAX:
             return self._find(record.offset, f"more than {CHUNKS_MAX} chunks")
-        if self.hash_chunks and (changed := self._changed(data, record)):
+        if changed := self._changed(data, record):
             return self._find(record.offset, f"chunk {record.n}: bytes of {changed} were changed")
         self._keep_chunks(record)
         return True
@@ -294,8 +310,12 @@ class TapeReader:
     def _changed(self, data: memoryview, record: tape.Record) -> str:
         """The name of a rendition whose bytes are not those that the record's table covers, or ""."""
         assert self.meta is not None
+        if not self._hashed:
+            return ""
         columns = zip(record.ids, record.digests, record.offsets, record.lengths, strict=True)
         for rendition_id, stated, offset, length in columns:
+            if rendition_id not in self._hashed:
+                continue
             before = self.renditions[rendition_id]
             if length:
                 digest = tape.rendition_link(before, record.n, data[offset : offset + length])
@@ -344,8 +364,8 @@ class TapeReader:
         except (KeyError, ValueError) as error:
             return self._find(record.offset, f"unreadable end: {error}")
         named = {item.name: self.renditions[item.id].hex() for item in self.meta.renditions}
-        stated = (end.chain, end.renditions, end.first_n, end.last_n, end.show)
-        if stated != (self.chain.hex(), named, self.meta.first_n, self.next_n - 1, self.meta.show):
+        stated = (end.chain, end.renditions, end.first_n, end.last_n, end.show, end.key)
+        if stated != (self.chain.hex(), named, self.meta.first_n, self.next_n - 1, self.meta.show, self.meta.key):
             return self._find(record.offset, "the end does not state what the tape holds")
         if not self.key_checks(key, tape.SIGNED_PREFIX + body, signature):
             return self._find(record.offset, "the signature of the end is not the key's")

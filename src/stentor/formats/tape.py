@@ -110,7 +110,9 @@ def link(chain: bytes, linked: bytes) -> bytes:
 
 def rendition_link(chain: bytes, n: int, data: bytes | memoryview) -> bytes:
     """The digest of one rendition after chunk `n` with the bytes `data`: a chain of its own."""
-    return sha256(b"".join((chain, n.to_bytes(8, "big"), data))).digest()
+    digest = sha256(chain + n.to_bytes(8, "big"))
+    digest.update(data)
+    return digest.digest()
 
 
 def linked_digests(linked: bytes) -> tuple[int, dict[int, bytes]]:

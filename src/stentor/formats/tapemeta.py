@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import msgspec
 
 from stentor.model.grid import Grid
 from stentor.model.rendition import RENDITIONS, Rendition
 
 VERSION = 1
+FINGERPRINT_BYTES = 16
 
 
 class RenditionMeta(msgspec.Struct, frozen=True):
@@ -74,3 +77,13 @@ def rendition_of(meta: RenditionMeta) -> Rendition:
     return Rendition(
         meta.id, meta.name, meta.codec, meta.bitrate_bps, meta.frame_samples, meta.priming_samples, content_type
     )
+
+
+def fingerprint(key: str) -> str:
+    """What people compare of a public key (hex): the first half of its SHA-256, as groups of four digits. What is no
+    hex has none: "?"."""
+    try:
+        digits = sha256(bytes.fromhex(key)).digest()[:FINGERPRINT_BYTES].hex(" ", 2)
+    except ValueError:
+        return "?"
+    return digits

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from stentor.core.proving import Head, Proven
 from stentor.core.tape import Finding, TapeReader
 from stentor.formats.proof import Proof
-from stentor.formats.tapemeta import EventMeta, SegmentMeta
+from stentor.formats.tapemeta import EventMeta, SegmentMeta, fingerprint
 
 EVENTS_SHOWN_MAX = 20
 
@@ -54,7 +54,8 @@ class Report:
         else:
             self.unfinished = True
             tail = reader.tail and Finding(reader.segments - 1, reader.tail.offset, reader.tail.reason)
-            self.facts["end"] = f"none; torn at {_where(tail)}" if tail else "none"
+            none = "none: the show is running, or its recorder died; all up to here holds"
+            self.facts["end"] = f"{none}; torn at {_where(tail)}" if tail else none
 
     def _tell_show(self, meta: SegmentMeta, reader: TapeReader) -> None:
         last, chunk_s, began = reader.next_n - 1, meta.grid.chunk_s, _time(meta.grid.wall_ns(meta.first_n))
@@ -65,7 +66,6 @@ class Report:
             "recorded": f"{began}, chunks {meta.first_n}..{last} of {chunk_s:g} s: {count * chunk_s:g} s",
             "hold": f"{held} of {count} chunks ({100 * held / max(1, count):.1f} %)",
             "chain": f"{reader.chain.hex()} after chunk {last}",
-            "key": meta.key,
         }
         self.values |= {
             "show": meta.show,
@@ -73,7 +73,6 @@ class Report:
             "last_n": last,
             "segments": reader.segments,
             "chain": reader.chain.hex(),
-            "key": meta.key,
         }
         if reader.events:
             self.facts["events"] = ", ".join(_event(*event) for event in reader.events[:EVENTS_SHOWN_MAX])
@@ -85,15 +84,34 @@ class Report:
         else:
             self.refuse(f"head {text} is not on the chain")
 
+    def tell_key(self, tape_key: str, given: bytes | None) -> None:
+        """Whose word all this is: `tape_key` (hex) is the tape's own, `given` one known from elsewhere."""
+        own = fingerprint(tape_key)
+        self.facts |= {
+            "key": tape_key,
+            "signer": f"{own} (the tape's own word: --key KEY compares it with one you know)",
+        }
+        self.values |= {"key": tape_key, "fingerprint": own, "key_known": False}
+        if given is None:
+            return
+        if given.hex() == tape_key.lower():
+            self.facts["signer"] = f"{own}, the key that was given"
+            self.values["key_known"] = True
+            return
+        self.facts["signer"] = own
+        self.refuse(f"the tape is of another key: {own}, where {fingerprint(given.hex())} was given")
+
+    def tell_proof(self, proof: Proof) -> None:
+        self.values["show"] = proof.tape.show
+        self.facts |= {"show": f"{proof.tape.show}: {proof.tape.title}", "proof": f"of {proof.rendition}"}
+
     def tell_file(self, proof: Proof, proven: Proven, frames: int) -> None:
         meta, first, last = proof.tape, proven.end.first_n, proven.end.last_n
         seconds = (last + 1 - first) * meta.grid.chunk_s
-        self.values |= {"show": meta.show, "first_n": first, "last_n": last, "frames": frames, "key": meta.key}
+        self.values |= {"first_n": first, "last_n": last, "frames": frames}
         self.facts |= {
-            "show": f"{meta.show}: {meta.title}",
             "recorded": f"{_time(meta.grid.wall_ns(first))}, chunks {first}..{last}: {seconds:g} s",
             "audio": f"{proof.rendition}, {frames} frames: all as signed",
-            "key": meta.key,
             "end": f"{_time(proven.end.ended_wall_ns)}, signed by the key: good",
         }
 

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import gc
 import mmap
+import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 from stentor.core import proving
-from stentor.core.proving import Head, Unproven
-from stentor.core.tape import TapeReader
-from stentor.formats import m4a, mp3info, ogg
+from stentor.core.proving import Head
+from stentor.core.tape import Share, TapeReader
 from stentor.formats import proof as proofs
-from stentor.formats.chunks import BadMp3
-from stentor.io import keys
+from stentor.io import forked, keys
 from stentor.io.tapefile import TapeFiles, segment_name
 from stentor.nodes.report import Report
 
+SHARED_BYTES_MIN = 16 * 1024 * 1024  # below, a second process is not worth its start
+SHARES_MAX = 3  # of the work: only hashing is shared
+KEY_FILE_BYTES_MAX = 1024
 _HEAD = re.compile(r"(\d{1,9}):([0-9a-f]{64})")
-_FRAMES: dict[str, Callable[[memoryview], list[bytes]]] = {
-    ".m4a": m4a.frames_of,
-    ".mp3": lambda data: mp3info.audio_frames(bytes(data)),
-    ".opus": lambda data: list(ogg.opus_packets(data)),
-}
+_CODECS = {".m4a": "aac", ".mp3": "mp3", ".opus": "opus"}  # of the files of a replay
 
 
 def main(
@@ -33,17 +33,21 @@ def main(
     json: bool = False,
     head: str | None = None,
     proof: Path | None = None,
+    key: str | None = None,
     allow_unfinished: bool = False,
 ) -> int:
     """Check a tape directory, its first segment, or a replay file with its proof; print what was found.
 
-    `head` is `N:HEX`, a chain head noted during the show. -> 0: all is well, 1: it is not, 2: nothing could be checked.
+    `head` is `N:HEX`, a chain head noted during the show; `key` as in `parse_key`.
+    -> 0: all is well, 1: it is not, 2: nothing could be checked.
     """
     gc.disable()  # nothing made here is garbage before the end, and looking for it takes a fifth of the time
     try:
-        noted = parse_head(head) if head else None
-        report = check_file(path, proof, noted) if path.suffix in _FRAMES else check_tape(path, noted)
-    except (OSError, ValueError) as error:
+        report = check(path, proof, parse_head(head) if head else None, parse_key(key) if key else None)
+    except OSError as error:
+        print(f"verify: {error.filename or path}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    except ValueError as error:
         print(f"verify: {error}", file=sys.stderr)
         return 2
     finally:
@@ -60,29 +64,86 @@ def parse_head(text: str) -> Head:
     return Head(int(match[1]), bytes.fromhex(match[2]))
 
 
-def check_tape(path: Path, head: Head | None = None) -> Report:
+def parse_key(given: str) -> bytes:
+    """An Ed25519 public key in hex, or in base64 as `now` has it, or the name of a file that holds one so.
+
+    Raises `OSError`, `ValueError`.
+    """
+    if (key := _key(given)) is None:
+        with Path(given).open("rb") as file:
+            key = _key(file.read(KEY_FILE_BYTES_MAX).decode("ascii", "replace").strip())
+    if key is None:
+        raise ValueError(f"{given}: holds no public key, which is 64 hexadecimal digits, or base64 as in `now`")
+    return key
+
+
+def _key(text: str) -> bytes | None:
+    for decode in (bytes.fromhex, lambda text: base64.b64decode(text, validate=True)):
+        try:
+            key = decode(text)
+        except (ValueError, binascii.Error):
+            continue
+        if len(key) == keys.KEY_BYTES:
+            return key
+    return None
+
+
+def check(path: Path, proof: Path | None, head: Head | None, key: bytes | None) -> Report:
+    """Raises `OSError`; `ValueError` if there is nothing that could be checked."""
+    path.stat()
+    if path.suffix in _CODECS and not path.is_dir():
+        return check_file(path, proof, head, key)
+    if proof is not None:
+        raise ValueError(f"{path}: a proof is for a file of the replay ({', '.join(_CODECS)}); a tape needs none")
+    return check_tape(path, head, key)
+
+
+def check_tape(path: Path, head: Head | None = None, key: bytes | None = None) -> Report:
     """Check everything on the tape at `path`: a directory of segments or a first segment alone.
 
     Raises `OSError`; `ValueError` if there is no tape.
     """
     directory = path if path.is_dir() else path.parent
     if path != directory and path.name != segment_name(0):
-        raise ValueError(f"{path}: only the first segment can be checked alone; give the directory")
-    files, reader, report = TapeFiles(directory), TapeReader(keys.verify), Report()
+        raise ValueError(_no_tape(path))
+    files, report = TapeFiles(directory), Report()
     count = files.count() if path == directory else 1
     if not count:
         raise ValueError(f"{path}: no tape here ({segment_name(0)} is missing)")
     size = sum(files.size(segment) for segment in range(count))
     report.facts["tape"] = f"{path} ({count} segment{'s' * (count > 1)}, {size / 1e6:.1f} MB)"
-    for segment in range(count):
-        if not reader.receive_segment(files.mapped(segment)):
-            break
+    reader = _read([files.mapped(segment) for segment in range(count)])
     report.tell_tape(reader)
     if path == directory and (beyond := _beyond_gap(directory, count)):
         report.refuse(f"segment {count}, byte 0: {segment_name(count)} is missing, but there is {beyond}")
     if head is not None:
         report.tell_head(head, found=tuple(head) in reader.chains)
+    if reader.meta is not None:
+        report.tell_key(reader.meta.key, key)
     return report
+
+
+def _no_tape(path: Path) -> str:
+    if path.suffix == ".tape":
+        return f"{path}: only the first segment can be checked alone; give the directory"
+    return f"{path}: neither the directory of a tape nor a file of a replay ({', '.join(_CODECS)})"
+
+
+def _read(segments: Sequence[memoryview]) -> TapeReader:
+    """Read and check all segments; a long tape on several cores. Where anything is wrong, one reader says what."""
+    long = sum(map(len, segments)) >= SHARED_BYTES_MIN
+    count = min(len(os.sched_getaffinity(0)), SHARES_MAX) if long else 1
+    own, *shares = (Share(number, count) for number in range(count))
+    others = [forked.ask(lambda share=share: _fed(segments, share).sound) for share in shares]
+    reader = _fed(segments, own)
+    agreed = [sound() for sound in others]  # each has to be waited for
+    return reader if reader.sound and all(agreed) else _fed(segments, Share(0, 1))
+
+
+def _fed(segments: Sequence[memoryview], share: Share) -> TapeReader:
+    reader = TapeReader(keys.verify, share=share)
+    all(map(reader.receive_segment, segments))
+    return reader
 
 
 def _beyond_gap(directory: Path, count: int) -> str:
@@ -91,20 +152,44 @@ def _beyond_gap(directory: Path, count: int) -> str:
     return min((path.name for path in directory.glob("*.tape") if path.name not in known), default="")
 
 
-def check_file(path: Path, proof: Path | None, head: Head | None = None) -> Report:
+def check_file(path: Path, proof: Path | None, head: Head | None = None, key: bytes | None = None) -> Report:
     """Check a replay file against its proof. Raises `OSError`; `ValueError` if there is no proof to be read."""
     if proof is None:
         raise ValueError(f"{path}: give the proof of this rendition too (--proof FILE)")
-    report = Report(facts={"file": str(path)})
-    found = proofs.decode(proof.read_bytes())
+    report, found = Report(facts={"file": str(path)}), proofs.decode(proof.read_bytes())
+    report.tell_proof(found)
+    report.tell_key(found.tape.key, key)
     try:
-        with path.open("rb") as file:
-            frames = _FRAMES[path.suffix](memoryview(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)))
+        frames = _frames(path, found)
         proven = proving.check(found, frames, keys.verify, head)
-    except (Unproven, m4a.BadM4a, ogg.BadOgg, BadMp3) as error:
+    except ValueError as error:
         report.refuse(f"{path.name}: {error}")
         return report
     report.tell_file(found, proven, len(frames))
     if head is not None:
         report.tell_head(head, found=True)
     return report
+
+
+def _frames(path: Path, proof: proofs.Proof) -> list[bytes]:
+    """The encoder frames of a replay file. Raises `OSError`; `ValueError` if it is none of what the proof is of.
+
+    The formats are imported here: a tape is checked in the time that it takes to import what `.m4a` needs.
+    """
+    codec = next((item.codec for item in proof.tape.renditions if item.name == proof.rendition), "")
+    if codec != _CODECS[path.suffix]:
+        raise ValueError(f"the proof is of {proof.rendition!r}, which is not what a {path.suffix} file holds")
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        data = memoryview(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) if size else b"")
+    if codec == "aac":
+        from stentor.formats import m4a
+
+        return m4a.frames_of(data)
+    if codec == "mp3":
+        from stentor.formats import mp3info
+
+        return mp3info.audio_frames(bytes(data))
+    from stentor.formats import ogg
+
+    return list(ogg.opus_packets(data))

@@ -5,8 +5,10 @@ A segment only ever grows, and nobody writes to it again once the next one stand
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
+import stat
 import threading
 import weakref
 from pathlib import Path
@@ -65,8 +67,17 @@ class TapeFiles:
         with self._lock:
             if segment not in self._files:
                 path = self.directory / segment_name(segment)
-                self._files[segment] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                self._files[segment] = _open(path)
             return self._files[segment]
+
+
+def _open(path: Path) -> int:
+    """A file to read. Raises `OSError`, also for what is no file: opening a pipe would wait for its writer."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError(errno.EINVAL, "not a file", str(path))
+    return file
 
 
 def _close_all(files: dict[int, int]) -> None:
