@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from msgspec.structs import replace
 from sqlalchemy import create_engine
 
-from stentor.io.records import Change, Records, RecordsError, Stored
+from stentor.io.records import Change, Records, RecordsError, Stored, store
 from stentor.io.records.tables import Base
 from stentor.model.board import Phase, Seat, Show
 
@@ -77,6 +77,16 @@ def test_changes_are_listed_newest_first(records: Records) -> None:
     assert records.changes("another") == []
 
 
+def test_the_newest_changes_of_each_show_are_kept(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "ACTIONS_MAX", 3)
+    records.store(replace(SHOW, id="other", seats=()), _change(1))
+    for revision in range(2, 9):
+        records.store(SHOW, _change(revision))
+    assert [change.revision for change in records.changes(SHOW.id)] == [8, 7, 6]
+    assert [change.revision for change in records.changes("other")] == [1]
+    assert records.revision() == 8
+
+
 def test_current_are_those_not_over_and_those_over_lately(records: Records) -> None:
     old, late = replace(SHOW, id="old", seats=()), replace(SHOW, id="late", seats=())
     for revision, show in enumerate((old, late, SHOW), start=1):
@@ -124,8 +134,6 @@ def test_a_migration_cut_short_leaves_nothing(path: Path, monkeypatch: pytest.Mo
         raise RecordsError("cut")
 
     with monkeypatch.context() as patched:
-        from stentor.io.records import store
-
         migrate = store.migrate
         patched.setattr(store, "migrate", lambda connection: (migrate(connection), cut()))
         with pytest.raises(RecordsError):

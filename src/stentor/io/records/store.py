@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy import Connection, Engine, create_engine, delete, event, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
@@ -21,6 +21,7 @@ from stentor.io.records.tables import ActionRow, SeatRow, ShowRow
 from stentor.model.board import Phase, Seat, Show
 
 LIST_MAX = 100
+ACTIONS_MAX = 1_000  # changes of one show that are kept, the newest: a guest could press a button all evening
 BUSY_TIMEOUT_MS = 5_000
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -102,6 +103,8 @@ class Records:
             session.flush()
             fields = (change.revision, change.at_ms, show.id, change.token_id, change.what)
             session.add(ActionRow(**dict(zip(ActionRow.__table__.columns.keys(), fields, strict=True))))
+            session.flush()
+            _forget_old_actions(session, show.id)
 
     def store_over(self, show_id: str, phase: Phase, at_ms: int) -> None:
         """Keep that a show is over; nothing happens if it is not known."""
@@ -119,6 +122,12 @@ class Records:
     def _writing(self) -> Iterator[Session]:
         with _plain_errors(), self._session.begin() as session:
             yield session
+
+
+def _forget_old_actions(session: Session, show_id: str) -> None:
+    newest_first = select(ActionRow.revision).where(ActionRow.show_id == show_id).order_by(ActionRow.revision.desc())
+    too_old = newest_first.offset(ACTIONS_MAX).limit(1).scalar_subquery()  # null while there are fewer
+    session.execute(delete(ActionRow).where(ActionRow.show_id == show_id, ActionRow.revision <= too_old))
 
 
 def migrate(connection: Connection) -> None:
