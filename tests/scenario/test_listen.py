@@ -68,7 +68,7 @@ def test_what_does_not_exist_is_said_in_a_line(running: Running) -> None:
         (("show", "end", "no-such-show"), 1, "show-unknown"),
         (("listen", running.url("door", "/s/no-such-show"), "--for", "20s"), 1, ""),
         (("show", "create", "Undecided"), 2, "--at or --in"),
-        (("verify", "/no/such/tape"), 2, "does not exist"),
+        (("verify", "/no/such/tape"), 2, "No such file or directory"),
     ):
         answer = running.run(*arguments)
         assert (answer.returncode, text in answer.stderr) == (code, True), answer
