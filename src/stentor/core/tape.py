@@ -220,7 +220,7 @@ class TapeReader:
     def _take_segment(self, data: memoryview, record: tape.Record) -> bool:
         try:
             meta = msgspec.json.decode(tape.part_bytes(data, record.parts[tape.PART_META]), type=tapemeta.SegmentMeta)
-        except (KeyError, msgspec.DecodeError) as error:
+        except (KeyError, ValueError) as error:
             return self._find(record.offset, f"segment without readable meta: {error}")
         if record.n != self.segments or meta.segment != self.segments:
             return self._find(record.offset, f"segment {record.n} where segment {self.segments} belongs")

@@ -153,7 +153,7 @@ def read(buffer: bytes | memoryview, offset: int = 0) -> Record | Broken | None:
         return Broken(offset, "not a tape record", False)
     table_at = offset + _HEAD.size
     table_end, stop = table_at + count * _ENTRY.size, table_at + length
-    if count > PARTS_MAX or length > BODY_BYTES_MAX + PARTS_MAX * _ENTRY.size or stop < table_end:
+    if count > PARTS_MAX or length > BODY_BYTES_MAX + count * _ENTRY.size or stop < table_end:
         return Broken(offset, "impossible sizes in a record head", False)
     if stop + _TAIL.size > size:
         return Broken(offset, "record cut short", True)
