@@ -79,6 +79,17 @@ def test_after_a_cut_it_goes_on_at_the_chunk_it_had(browse: Browse, station: Sta
     assert figure(page, "skips") == 0
 
 
+def test_a_stall_is_counted_though_the_chunk_is_there_when_it_is_told(browse: Browse, station: Station) -> None:
+    page = browse(station.url)
+    press(page)
+    plays_on(page, 2)
+    before = figure(page, "stalls")
+    station.publish_lag_s = 1.5
+    until(page, "(count) => stentor.stalls > count", arg=before)
+    station.publish_lag_s = 0.01
+    plays_on(page, 1)
+
+
 def test_a_revoked_ticket_is_renewed(browse: Browse, station: Station) -> None:
     page = browse(station.url)
     press(page)

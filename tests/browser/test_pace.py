@@ -71,3 +71,28 @@ def test_a_jittery_connection_settles(simulate: Callable[..., dict[str, Any]]) -
     did = simulate(jitterS=0.6, seconds=1800)
     assert did["stalls"] <= 3
     assert did["distance"] < 1.2
+
+
+LAG = """
+async ({ looks, wantedS }) => {
+  const { Lag } = await import("/assets/00000000/listen/pace.js");
+  const lag = new Lag();
+  lag.touched(wantedS, 0);
+  const seen = looks.map(([behindS, nowS]) => lag.look(behindS, nowS));
+  const missed = seen.find(({ missedS }) => missedS)?.missedS;
+  return { stood: seen.filter(({ stood }) => stood).length, missed, moveS: lag.moveS };
+}
+"""
+
+
+def test_time_that_is_lost_without_a_word_is_noticed_once(browse: Callable[..., Page], station: Station) -> None:
+    looks = [[0.7, 0.3], [0.7, 0.5], [0.71, 1.0], [0.79, 1.5], [0.79, 2.0], [0.7, 2.5]]
+    saw = browse(station.url).evaluate(LAG, {"looks": looks, "wantedS": None})
+    assert saw["stood"] == 1
+
+
+def test_what_a_move_costs_is_learned(browse: Callable[..., Page], station: Station) -> None:
+    saw = browse(station.url).evaluate(LAG, {"looks": [[0.9, 0.3], [0.75, 0.5], [0.75, 1.0]], "wantedS": 0.7})
+    assert saw["missed"] == pytest.approx(0.05)
+    assert saw["moveS"] == pytest.approx(0.12)
+    assert saw["stood"] == 0

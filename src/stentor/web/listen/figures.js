@@ -1,5 +1,7 @@
 /** What this page knows of its own playing, for people who ask. */
 
+import { append } from "./append.js";
+
 const HTML = `<details class="late figures">
   <summary>Figures of this connection</summary>
   <dl></dl>
@@ -23,7 +25,7 @@ function rows(stats) {
 const cell = (kind, textContent) => Object.assign(document.createElement(kind), { textContent });
 
 /** Shows `figures()` once a second while it is open. `managed`: whether less delay is a choice here. */
-export function show({ append, figures, managed, kept, state }) {
+export function show({ figures, managed, kept, state }) {
   const root = append(HTML);
   const box = root.querySelector("input");
   const draw = () => {

@@ -8,7 +8,7 @@ const TICK_MS = 500;
 
 /**
  * `page`: {play, pause, seek, seekBy, goLive} act; `state()`: [now, engine]; `sinceStart(s)`: show time to time since the
- * start; `figures()`; `kept(key, value)` is a memory; `append(html)` puts markup on the page and returns it; `managed`.
+ * start; `figures()`; `kept(key, value)` is a memory; `managed`.
  */
 export function begin(page) {
   const draw = make(page);

@@ -129,7 +129,7 @@ async function turn() {
   const { replay } = await import("./replay.js");
   const position = sinceStart(engine?.position() ?? null);
   drop();
-  engine = replay(audio, archive, now, position, view.append);
+  engine = replay(audio, archive, now, position);
   calm = "The recording is ready.";
   afterSound();
   draw();
@@ -193,7 +193,7 @@ function receiveTrouble({ detail: { failures, missing } }) {
 async function afterSound() {
   if (late) return;
   late = true;
-  const page = { play, pause, seek, seekBy, goLive, sinceStart, kept, figures, managed, append: view.append };
+  const page = { play, pause, seek, seekBy, goLive, sinceStart, kept, figures, managed };
   (await import("./late.js")).begin({ ...page, state: () => [now, engine] });
 }
 

@@ -4,12 +4,16 @@ const WINDOW_S = 2;
 const WINDOW_CHUNKS = 5;
 const FAR_WINDOWS = 5;
 const NEAR_WINDOWS = 2;
-const BAND_S = 0.06;
+const FAR_S = 0.06;
+const NEAR_S = 0.04; // less: here a stall is next
 const MOVE_S_MAX = 0.3;
 const CATCH_UP_S_MAX = 10;
 const CATCH_UP_RATE = 1.05;
 const MARGIN_S_MAX = 2;
 const CALM_S = 120;
+const SETTLED_S = 0.4; // until a move shows what it cost
+const STOOD_S = 0.04;
+const MOVE_COST_S_MAX = 0.2;
 
 export class Pace {
   #least = Infinity;
@@ -24,7 +28,7 @@ export class Pace {
   /** `marginS`: the distance wanted when a chunk of `chunkS` arrives. */
   constructor(chunkS) {
     this.chunkS = chunkS;
-    this.baseS = this.marginS = 0.09 + 0.24 * chunkS;
+    this.baseS = this.marginS = 0.11 + 0.16 * chunkS;
   }
 
   /** After a start or a move. */
@@ -49,13 +53,13 @@ export class Pace {
   receiveChunk(distanceS, nowS) {
     this.#least = Math.min(this.#least, distanceS);
     this.#count += 1;
-    if (this.#catching) return distanceS - this.marginS > BAND_S / 2 ? null : this.#act({ rate: 1 }, nowS);
+    if (this.#catching) return distanceS - this.marginS > FAR_S / 2 ? null : this.#act({ rate: 1 }, nowS);
     if (nowS - this.#since < WINDOW_S || this.#count < WINDOW_CHUNKS) return null;
     const error = this.#least - this.marginS;
     this.#open(nowS);
-    this.#far = error > BAND_S ? this.#far + 1 : 0;
-    this.#near = error < -BAND_S ? this.#near + 1 : 0;
-    if (this.#near >= NEAR_WINDOWS) return this.#act({ move: error }, nowS);
+    this.#far = error > FAR_S ? this.#far + 1 : 0;
+    this.#near = error < -NEAR_S ? this.#near + 1 : 0;
+    if (this.#near >= NEAR_WINDOWS) return this.#act({ move: error - (FAR_S - NEAR_S) }, nowS);
     if (this.#far >= FAR_WINDOWS) return this.#approach(error, nowS);
     this.#relax(nowS);
     return null;
@@ -79,5 +83,35 @@ export class Pace {
     if (nowS - Math.max(this.#stalledAt, this.#relaxedAt) < CALM_S) return;
     this.marginS = Math.max(this.baseS, this.marginS * 0.8);
     this.#relaxedAt = nowS;
+  }
+}
+
+/** How far behind live the playhead is: what a move costs, and when it stood still by itself. */
+export class Lag {
+  moveS = 0.07; // what a move costs: the output is silent for so long
+  #wantedS = null;
+  #lastS = null;
+  #settledAt = 0;
+
+  /** The playhead was touched, and is to be `wantedS` behind (null: anywhere). */
+  touched(wantedS, nowS) {
+    this.#wantedS = wantedS;
+    this.resumed(nowS);
+  }
+
+  /** It plays again. */
+  resumed(nowS) {
+    [this.#lastS, this.#settledAt] = [null, nowS + SETTLED_S];
+  }
+
+  /** -> {missedS}: how much too late the last move came out; or {stood}: whether time was lost since the last look. */
+  look(behindS, nowS) {
+    if (nowS < this.#settledAt) return {};
+    const [lastS, wantedS] = [this.#lastS, this.#wantedS];
+    [this.#lastS, this.#wantedS] = [behindS, null];
+    if (wantedS === null) return { stood: lastS !== null && behindS - lastS > STOOD_S };
+    const missedS = behindS - wantedS;
+    this.moveS = Math.min(MOVE_COST_S_MAX, Math.max(0, this.moveS + missedS));
+    return { missedS };
   }
 }

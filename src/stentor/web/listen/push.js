@@ -3,12 +3,12 @@
 import { MediaBuffer } from "./buffer.js";
 import { Feed } from "./feed.js";
 import { typeOf } from "./mount.js";
-import { Pace } from "./pace.js";
+import { Lag, Pace } from "./pace.js";
 import { monotonicMs } from "../shared/time.js";
 
 const DRY_S = 0.2; // a browser runs dry before the end: it has handed the rest to the sound card
-const LATE_S = 0.05; // a start so much later than it should be is put right at once
-const SEEK_S = 0.03; // what a seek takes
+const OFF_S = 0.03; // a start so far from where it should be is put right at once
+const STARTS_MAX = 3;
 const SOON_S = 3; // a feed so near to live need not be opened anew
 const Source = globalThis.MediaSource ?? globalThis.ManagedMediaSource;
 const nowS = () => monotonicMs() / 1000;
@@ -28,11 +28,12 @@ export class Push {
   n = 0;
   #following = true;
   #placed = false;
-  #starting = false;
+  #starts = 0;
   #buffer = null;
   #header = "";
   #over = new AbortController();
   #pace = new Pace(0.5);
+  #lag = new Lag();
 
   /** `limits()`: {open, firstN, endN} of the show. */
   constructor(audio, mount, limits) {
@@ -44,8 +45,8 @@ export class Push {
     const [source, options] = [new Source(), { signal: this.#over.signal }];
     const { audio, feed } = this;
     this.source = source;
-    audio.addEventListener("waiting", () => this.#dry(), options);
-    audio.addEventListener("playing", () => this.#started(), options);
+    audio.addEventListener("waiting", () => this.#stalled(), options);
+    audio.addEventListener("playing", () => this.#playing(), options);
     audio.addEventListener("timeupdate", () => this.#jump(), options);
     audio.addEventListener("pause", () => this.#unfollow(), options);
     source.addEventListener("sourceopen", () => feed.start(feed.n), options);
@@ -94,7 +95,7 @@ export class Push {
     this.#unfollow();
     this.#following = true;
     const end = this.#buffer?.ranges().at(-1)?.[1] ?? 0;
-    if (this.nowS() - end < SOON_S && Math.abs(this.#numberAt(end) - this.feed.n) <= 1) return this.#moveTo(this.#liveS() + SEEK_S);
+    if (this.nowS() - end < SOON_S && Math.abs(this.#numberAt(end) - this.feed.n) <= 1) return this.#moveToLive();
     this.#placed = false;
     this.feed.start(null);
   }
@@ -105,25 +106,43 @@ export class Push {
     this.#setRate(1);
   }
 
-  /** A chunk and the margin behind the voice. */
+  /** A chunk and the margin behind the voice is live. */
+  #goalS() {
+    return this.#pace.chunkS + this.#pace.marginS;
+  }
+
   #liveS() {
-    return this.nowS() - this.#pace.chunkS - this.#pace.marginS;
+    return this.nowS() - this.#goalS();
   }
 
   #numberAt(seconds) {
     return Math.round(seconds / this.#pace.chunkS);
   }
 
-  #moveTo(seconds) {
+  #moveTo(seconds, wantedS = null) {
     this.audio.currentTime = seconds;
     this.counters.seeks += 1;
+    this.#moved(wantedS);
+  }
+
+  #moved(wantedS) {
+    this.#lag.touched(wantedS, nowS());
     this.#pace.restart(nowS());
+  }
+
+  #moveToLive() {
+    this.#moveTo(this.#liveS() + this.#lag.moveS, this.#goalS());
+  }
+
+  #moveBy(seconds) {
+    this.#moveTo(this.audio.currentTime + seconds + this.#lag.moveS, this.behindS() - seconds);
   }
 
   #setRate(rate) {
     if (this.audio.playbackRate === rate) return;
     this.audio.playbackRate = rate;
     this.counters.rate_changes += 1;
+    this.#lag.touched(null, nowS());
   }
 
   // The feed's sink.
@@ -156,7 +175,7 @@ export class Push {
     await this.#buffer.append(bytes);
     this.n = n;
     if (!this.#placed) this.#place(n);
-    else if (this.#following && !this.audio.paused) this.#obey(this.#pace.receiveChunk(distanceS, nowS()) ?? {});
+    else if (this.#following && !this.audio.paused) this.#judge(distanceS);
     this.#jump();
   }
 
@@ -168,29 +187,48 @@ export class Push {
   #place(n) {
     if (n < this.feed.stamp.head) return;
     const [start, end] = this.#buffer.ranges().at(-1);
-    const wanted = this.#liveS();
-    this.audio.currentTime = Math.max(start, wanted < end ? wanted : end - this.#pace.chunkS - this.#pace.marginS);
-    this.#placed = this.#starting = true;
-    this.#pace.restart(nowS());
+    const wanted = this.#liveS() + this.#lag.moveS;
+    this.audio.currentTime = Math.max(start, wanted < end ? wanted : end - this.#goalS());
+    [this.#placed, this.#starts] = [true, STARTS_MAX];
+    this.#moved(this.#goalS());
   }
 
   /** Getting ready took time. */
-  #started() {
-    if (this.#starting && this.#following && this.#liveS() - this.audio.currentTime > LATE_S) this.#moveTo(this.#liveS() + SEEK_S);
-    this.#starting = false;
+  #playing() {
+    this.#lag.resumed(nowS());
+    if (this.#following) this.#putRight(this.behindS() + this.#lag.moveS - this.#goalS());
+  }
+
+  #putRight(lateS) {
+    if (Math.abs(lateS) > OFF_S && this.#starts-- > 0) this.#moveToLive();
+  }
+
+  #judge(distanceS) {
+    const { missedS, stood } = this.#lag.look(this.behindS(), nowS());
+    this.#putRight(missedS);
+    if (Math.abs(missedS) <= OFF_S) this.#starts = 0;
+    if (stood) this.#countStall();
+    this.#obey(this.#pace.receiveChunk(distanceS, nowS()) ?? {});
   }
 
   #obey({ live, rate, move }) {
     if (live) this.goLive();
     if (rate) this.#setRate(rate);
-    if (move) this.#moveTo(this.audio.currentTime + move);
+    if (move) this.#moveBy(move);
   }
 
-  #dry() {
+  /** The browser says so; by then the chunk that was missing may be here. */
+  #stalled() {
     this.#jump();
-    if (!this.#placed || this.audio.seeking || this.audio.ended || this.aheadS() > DRY_S) return;
-    this.counters.stalls += 1;
+    if (!this.#placed || this.audio.seeking || this.audio.ended) return;
+    this.#countStall();
     this.#pace.receiveStall(nowS());
+  }
+
+  #countStall() {
+    this.#starts = 0;
+    this.counters.stalls += 1;
+    this.#lag.touched(null, nowS());
   }
 
   /** Over the hole that chunks leave that were never sent. */

@@ -1,7 +1,6 @@
-/** The sealed recording in the same player, and its downloads. Time 0 is the first second of the show.
- *
- * `append(html)`, here and elsewhere, puts markup on the page and returns it.
- */
+/** The sealed recording in the same player, and its downloads. Time 0 is the first second of the show. */
+
+import { append } from "./append.js";
 
 const AT_END_S = 15;
 const FILES = [
@@ -65,7 +64,7 @@ const HTML = `<section class="late record" aria-labelledby="record-title">
 </section>`;
 
 /** A button and a proof for each file. */
-function offer(append, base, { show, chain, chain_n: n }) {
+function offer(base, { show, chain, chain_n: n }) {
   const root = append(HTML);
   for (const [label, file, rendition] of FILES) {
     const item = document.createElement("li");
@@ -78,10 +77,10 @@ function offer(append, base, { show, chain, chain_n: n }) {
 }
 
 /** Turns the player to the recording. Whoever had stopped in the middle, `positionS` into the show, finds it there. */
-export function replay(audio, base, now, positionS, append) {
+export function replay(audio, base, now, positionS) {
   const lengthS = ((now.end_n - now.live_n) * now.chunk_ms) / 1000;
   const player = new Replay(audio, base);
   player.load(positionS < lengthS - AT_END_S ? positionS : 0);
-  offer(append, base, now);
+  offer(base, now);
   return player;
 }

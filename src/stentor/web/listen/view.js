@@ -24,14 +24,6 @@ export function line(id, value, inside = id) {
   text(inside, value || "");
 }
 
-/** Markup of our own that is only needed late, with its style; -> its first element. */
-export function append(html) {
-  const root = element("late");
-  if (!root.childElementCount) document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: new URL("late.css", import.meta.url) }));
-  root.insertAdjacentHTML("beforeend", html);
-  return root.lastElementChild;
-}
-
 export function lamp([state, word]) {
   attribute("lamp", "data-lamp", state);
   text("lamp", word);
