@@ -1,5 +1,5 @@
 /* Preloaded into the processes of a stage whose clock is to run off: CLOCK_REALTIME and CLOCK_MONOTONIC go on from the
- * instant named in STENTOR_BENCH_DRIFT ("REALTIME_NS MONOTONIC_NS PPM") faster than they should by so many ppm. */
+ * instant named in BENCH_DRIFT ("REALTIME_NS MONOTONIC_NS PPM") faster than they should by so many ppm. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@ static long long began_ns[2]; /* by clock id */
 static double rate;
 
 __attribute__((constructor)) static void begin(void) {
-    const char *said = getenv("STENTOR_BENCH_DRIFT");
+    const char *said = getenv("BENCH_DRIFT");
     double ppm = 0;
     if (said && sscanf(said, "%lld %lld %lf", &began_ns[CLOCK_REALTIME], &began_ns[CLOCK_MONOTONIC], &ppm) == 3)
         rate = ppm / 1e6;

@@ -58,8 +58,8 @@ WARM_UP_S = 15.0  # joining shakes the jitter buffer, and the page takes ten sec
 DRAIN_S = 1.0
 CLOCK_LOOKS = 10
 STEP_MS = 10.0  # what is played later than what came before by more is a gap
-NEAR_MS = 1_000.0  # a gap so near to a seek of the page is that seek's
-DRIFT = "STENTOR_BENCH_DRIFT"
+NEAR_MS = 1_000.0  # a gap so near to a seek or a change of rate is the page's doing
+DRIFT = "BENCH_DRIFT"
 QUICK_S = 10.0
 COUNTERS = ("stalls", "skips", "seeks", "rate_changes")
 
@@ -215,17 +215,17 @@ def report(
         "behind_ms": spread([value for _, value in behind]),
         "output_ms": round(ear.delay_ms, 1),
         **figures,
-        **breaks(behind, in_show, ear.seeks_ms),
+        **breaks(behind, in_show, ear.touches_ms),
     }
 
 
-def breaks(behind: list[tuple[Told, float]], in_show: dict[int, float], seeks: list[float]) -> dict[str, Any]:
+def breaks(behind: list[tuple[Told, float]], in_show: dict[int, float], touches: list[float]) -> dict[str, Any]:
     """What is wrong with the order of bursts in the page that is not so on the wire."""
     numbers = [burst.number for burst, _ in behind]
     steps = [
         (after[1] - before[1], after[0].at_ms) for before, after in pairwise(behind) if after[1] - before[1] > STEP_MS
     ]
-    gaps = [step for step, at_ms in steps if not any(abs(at_ms - seek) < NEAR_MS for seek in seeks)]
+    gaps = [step for step, at_ms in steps if not any(abs(at_ms - touch) < NEAR_MS for touch in touches)]
     expected = {number for number in in_show if numbers[0] <= number <= numbers[-1]}
     return {
         "bursts": len(numbers),
@@ -233,7 +233,7 @@ def breaks(behind: list[tuple[Told, float]], in_show: dict[int, float], seeks: l
         "doubled": len(numbers) - len(set(numbers)),
         "gaps": len(gaps),
         "gap_ms_max": round(max(gaps, default=0.0), 1),
-        "gaps_by_seeks": len(steps) - len(gaps),
+        "gaps_of_moves": len(steps) - len(gaps),
     }
 
 

@@ -26,8 +26,8 @@ TAP = """
   const [track] = audio.captureStream().getAudioTracks();
   const reader = new MediaStreamTrackProcessor({ track, maxBufferSize: 1000 }).readable.getReader();
   const blocks = [];
-  const seeks = [];
-  audio.addEventListener("seeking", () => seeks.push(performance.now()));
+  const touches = [];
+  for (const event of ["seeking", "ratechange"]) audio.addEventListener(event, () => touches.push(performance.now()));
   (async () => {
     for (;;) {
       const { value, done } = await reader.read();
@@ -43,7 +43,7 @@ TAP = """
     const bytes = taken.flatMap(({ samples }) => Array.from({ length: Math.ceil(samples.length / 2048) }, (_, k) =>
       String.fromCharCode(...new Uint8Array(samples.buffer, k * 8192, Math.min(8192, samples.byteLength - k * 8192)))));
     return { blocks: taken.map(({ at }) => at), samples: btoa(bytes.join("")), figures: window.stentor,
-             seeks: seeks.splice(0), origin: performance.timeOrigin };
+             touches: touches.splice(0), origin: performance.timeOrigin };
   };
 }
 """
@@ -98,14 +98,14 @@ class Track:
 class PageEar:
     """What `bench()` of the page gave; times in Unix milliseconds of the page's clock."""
 
-    seeks_ms: list[float] = field(default_factory=list)
+    touches_ms: list[float] = field(default_factory=list)
     delay_ms: float = float("inf")
     bursts: list[Heard] = field(default_factory=list)  # at their stamps
     _track: Track = field(default_factory=Track)
 
     def receive(self, drained: dict[str, Any]) -> None:
         samples = np.frombuffer(base64.b64decode(drained["samples"]), np.float32)
-        self.seeks_ms += [drained["origin"] + seek_ms for seek_ms in drained["seeks"]]
+        self.touches_ms += [drained["origin"] + touch_ms for touch_ms in drained["touches"]]
         at = 0
         for stamp_ms, read_ms, count, rate in drained["blocks"]:
             assert rate == SAMPLE_RATE, f"the page plays at {rate} Hz"
