@@ -35,6 +35,10 @@ class Settings:
     studio_port: int = _setting(8003, "TCP port of the studio (WHIP) and UDP port of all speakers' media.")
     archive_port: int = _setting(8004, "TCP port of the archive: rewind and replay.")
     public_url: str = _setting("", "Public origin when a proxy serves all roles by path; empty: one port a role.")
+    tls_chain: str = _setting(
+        "", "File of the certificate and those above it (PEM); with it, every role speaks TLS. Reloaded when it changes."
+    )
+    tls_key: str = _setting("", "File of the certificate's private key (PEM).")
     advertise: str = _setting(
         "", "Comma-separated IP addresses offered to speakers' browsers; empty: all of this machine."
     )
@@ -70,7 +74,13 @@ class Settings:
         _require(self.speakers_max >= 1, "speakers_max must be 1, for the host, or more")
         _require(self.hold_grace_ms < self.edge_grace_ms, "hold_grace_ms must be below edge_grace_ms")
         _require(self.lag_skip_s < self.lag_drop_s, "lag_skip_s must be below lag_drop_s")
+        _require(bool(self.tls_chain) == bool(self.tls_key), "tls_chain and tls_key are set together, or not at all")
         _require(self.edges >= 1 and self.doors >= 1, "at least one edge and one door")
+
+    @property
+    def scheme(self) -> str:
+        """Of every public address."""
+        return "https" if self.tls_chain else "http"
 
     @property
     def board_dir(self) -> Path:

@@ -111,6 +111,13 @@ def test_the_page_is_the_same_for_all_and_small() -> None:
     assert header(plain, "X-Content-Type-Options") == "nosniff"
 
 
+def test_addresses_have_the_scheme_of_the_roles() -> None:
+    origins = Origins("", 8001, 8004, "https")
+    location = dict(ask("/s/talk/listen.mp3", origins=origins).headers)["Location"]
+    assert location.startswith("https://radio.example:8001/live/")
+    assert ask("/s/talk/listen.m3u", origins=origins).body == b"https://radio.example:8000/s/talk/listen.mp3\n"
+
+
 def test_scripts_come_from_here_and_audio_from_the_edge_and_the_archive() -> None:
     policy = header(ask("/s/talk"), "Content-Security-Policy") or ""
     sources = dict(part.split(" ", 1) for part in policy.split("; "))

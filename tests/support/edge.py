@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from stentor.io.net.loop import Loop
 from stentor.io.net.server import Server
 from stentor.io.net.sockets import listen
 from stentor.io.ring import Ring
+from stentor.io.tls import Certificate
 from stentor.model import board
 from stentor.model.grid import Grid
 from stentor.model.rendition import MP3, OPUS, RENDITIONS, Rendition
@@ -97,8 +99,36 @@ class Client:
         return self.got.partition(b"\r\n\r\n")[2]
 
 
+class TlsClient(Client):
+    """The same over TLS, the certificate checked: the request goes out when the handshake is through."""
+
+    def __init__(self, port: int, authority: Path, request: bytes = b"", rcvbuf: int = 0) -> None:
+        super().__init__(port, b"", rcvbuf)
+        context = ssl.create_default_context(cafile=authority)
+        self.tls = context.wrap_socket(
+            self.sock, server_hostname="localhost", do_handshake_on_connect=False, suppress_ragged_eofs=False
+        )
+        self.sock = self.tls
+        self._request = request
+
+    def read(self, size: int = 1 << 14) -> bytes:
+        try:
+            if self._request:
+                self.tls.do_handshake()
+                self.tls.sendall(self._request)
+                self._request = b""
+            while data := self.tls.recv(size):
+                self.got += data
+            self.closed = True
+        except ssl.SSLWantReadError:
+            pass
+        except ConnectionResetError:
+            self.closed = True
+        return self.got
+
+
 class Station:
-    """One edge worker on a ring of its own. `settings` are those of the worker."""
+    """One edge worker on a ring of its own. `settings` are those of the worker; with a `certificate`, it is on TLS."""
 
     def __init__(
         self,
@@ -106,6 +136,7 @@ class Station:
         t0_mono_ns: int | None = None,
         chunk_samples: int = 24_000,
         stage: bool = True,
+        certificate: tuple[Path, Path] | None = None,
         **settings: object,
     ) -> None:
         self.settings = Settings(data_dir=base / "data", run_dir=base / "run", **settings)  # type: ignore[arg-type]
@@ -119,7 +150,9 @@ class Station:
         self.edge = Edge(self.settings, 0, self.loop)
         listener = listen("127.0.0.1", 0, self.settings.sndbuf_bytes)
         self.port = listener.getsockname()[1]
-        self.server = Server(self.loop, listener, self.edge.answer, limits(self.settings), self.edge.spare)
+        self.authority = certificate[0] if certificate else None
+        self.tls = Certificate(*certificate).context if certificate else None
+        self.server = Server(self.loop, listener, self.edge.answer, limits(self.settings), self.edge.spare, self.tls)
         self.server.start()
         self.clients: list[Client] = []
 
@@ -143,7 +176,8 @@ class Station:
         return ticket.mint(token, ticket_key(self.settings.keys_dir))
 
     def connect(self, request: bytes = b"", rcvbuf: int = 0) -> Client:
-        self.clients.append(Client(self.port, request, rcvbuf))
+        client = TlsClient(self.port, self.authority, request, rcvbuf) if self.authority else None
+        self.clients.append(client or Client(self.port, request, rcvbuf))
         return self.clients[-1]
 
     def request(self, path: str, method: str = "GET", rcvbuf: int = 0, **headers: str) -> Client:

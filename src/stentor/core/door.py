@@ -52,6 +52,7 @@ class Origins(NamedTuple):
     public_url: str
     edge_port: int
     archive_port: int
+    scheme: str = "http"
 
     @property
     def config(self) -> str:
@@ -125,7 +126,7 @@ def _admit(show: str, what: str, request: Request, view: View) -> Response:
 
 def _playlist(show: str, request: Request, view: View) -> Response:
     """Players keep playlists: the line is the address that gives a new ticket each time."""
-    origin = view.origins.public_url or f"http://{_host(request)}"
+    origin = view.origins.public_url or f"{view.origins.scheme}://{_host(request)}"
     headers = (("Content-Type", "audio/x-mpegurl"), _NOT_KEPT, _ANY_ORIGIN)
     return Response(200, headers, f"{origin}/s/{show}/listen.mp3\n".encode())
 
@@ -142,7 +143,7 @@ def _hostname(request: Request) -> str:
 
 
 def _edge(request: Request, origins: Origins) -> str:
-    return origins.public_url or f"http://{_hostname(request)}:{origins.edge_port}"
+    return origins.public_url or f"{origins.scheme}://{_hostname(request)}:{origins.edge_port}"
 
 
 def _shows(request: Request, view: View) -> Response:

@@ -89,7 +89,7 @@ class Door:
 
     def _make_view(self, web: Path) -> door.View:
         settings = self._settings
-        origins = door.Origins(settings.public_url, settings.edge_port, settings.archive_port)
+        origins = door.Origins(settings.public_url, settings.edge_port, settings.archive_port, settings.scheme)
         pages = Pages(web, origins.config)
         return door.View(
             shows=self._shows,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -14,8 +15,10 @@ from stentor.io.board import Board, BoardError
 from stentor.io.net.loop import Loop
 from stentor.io.net.server import Answer, Limits, Server
 from stentor.io.net.sockets import listen
+from stentor.io.tls import TlsError
 from stentor.model import board
 from stentor.model.http import Request
+from stentor.nodes import secure
 from stentor.settings import Settings
 
 T = TypeVar("T")
@@ -38,13 +41,19 @@ class Worker(Protocol):
 def run(name: str, settings: Settings, port: int, sndbuf_bytes: int, build: Callable[[Loop], Worker]) -> int:
     """Serve on `port` until SIGTERM or SIGINT; -> exit code."""
     try:
+        held = secure.certificate(settings)
         listener = listen(settings.bind, port, sndbuf_bytes)
+    except TlsError as error:
+        print(f"stentor: {name}: {error}", file=sys.stderr)
+        return EXIT_PORT_IN_USE
     except OSError as error:
         print(f"stentor: {name} cannot listen on {settings.bind}:{port}: {error.strerror}", file=sys.stderr)
         return EXIT_PORT_IN_USE
     loop = Loop(lambda fd: log.exception("fault in a handler", fd=fd))
     worker = build(loop)
-    server = Server(loop, listener, worker.answer, limits(settings), worker.spare)
+    server = Server(loop, listener, worker.answer, limits(settings), worker.spare, held.context if held else None)
+    if held:
+        loop.every(secure.LOOK_S, partial(secure.refresh, held))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.stop())
     server.start()

@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -15,8 +16,10 @@ from msgspec.structs import replace
 from stentor.core.life import FINAL
 from stentor.io.board import Board, BoardError
 from stentor.io.http import EXIT_PORT_IN_USE, Server, listen_tcp, serve_until_signal
+from stentor.io.tls import Certificate, TlsError
 from stentor.io.wake import BOARD, Caller, Ear
 from stentor.model import board
+from stentor.nodes import secure
 from stentor.nodes.airing import Block
 from stentor.nodes.recorder import TapeUnusable
 from stentor.nodes.show import ShowRun, ring_path, the_hold
@@ -170,11 +173,12 @@ class Studio:
                 self._board.put("levels", board.Levels(time.time_ns() // 1_000_000, self.stage.levels()))
             await asyncio.sleep(LEVELS_S)
 
-    async def run(self, listener: socket.socket) -> None:
+    async def run(self, listener: socket.socket, held: Certificate | None) -> None:
         await self.stage.start()
         try:
-            server = Server(self.stage.app(), listener)
-            await serve_until_signal([server], self.control, self.mix, self.show_levels)
+            server = Server(self.stage.app(), listener, held.context if held else None)
+            fresh = partial(secure.keep_fresh, held)
+            await serve_until_signal([server], self.control, self.mix, self.show_levels, fresh)
         finally:
             await self.stage.stop()
             if self._run is not None:
@@ -192,10 +196,11 @@ def _drop_rings_but(path: Path) -> None:
 def main(settings: Settings) -> int:
     """Run the studio until SIGTERM; 3 if its port is taken."""
     try:
+        held = secure.certificate(settings)
         the_hold(settings)
         listener = listen_tcp(settings.bind, settings.studio_port, "studio_port")
-        asyncio.run(Studio(settings).run(listener))
-    except OSError as error:
+        asyncio.run(Studio(settings).run(listener, held))
+    except (TlsError, OSError) as error:
         print(f"stentor studio: {error}", file=sys.stderr)
         return EXIT_PORT_IN_USE
     return 0

@@ -8,6 +8,7 @@ import errno
 import os
 import signal
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -80,9 +81,10 @@ def _answers(path: Path) -> bool:
 
 
 class Server:
-    """An app on a listening socket. `serve()` runs in the caller's task group and takes no signals of its own."""
+    """An app on a listening socket, over TLS if a context is given. `serve()` runs in the caller's task group and takes
+    no signals of its own."""
 
-    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+    def __init__(self, app: ASGIApp, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         config = uvicorn.Config(
             app,
             http=_Connection,
@@ -97,6 +99,8 @@ class Server:
             h11_max_incomplete_event_size=HEADERS_BYTES_MAX,
             timeout_graceful_shutdown=GRACE_S,
         )
+        config.load()
+        config.ssl = tls
         self._listener = listener
         self._uvicorn = _Uvicorn(config)
 

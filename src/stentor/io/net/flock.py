@@ -9,21 +9,29 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
+from collections.abc import Callable, Sequence
 from itertools import repeat
 from operator import length_hint
+from typing import Any
 
 GONE = -1
 
 
+_FULL = (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError)
+
+
 class Flock:
-    """Listeners whose next byte is the same."""
+    """Listeners whose next byte is the same; all of them over TLS, or none."""
 
-    __slots__ = ("_fds", "_places", "_socks")
+    __slots__ = ("_fds", "_places", "_socks", "_targets", "_write")
 
-    def __init__(self) -> None:
+    def __init__(self, *, tls: bool = False) -> None:
         self._fds: list[int] = []
         self._socks: list[socket.socket] = []  # in the same order
         self._places: dict[int, int] = {}  # descriptor -> index
+        self._write: Callable[..., int] = ssl.SSLSocket.send if tls else os.write
+        self._targets: Sequence[Any] = self._socks if tls else self._fds
 
     def __len__(self) -> int:
         return len(self._fds)
@@ -55,15 +63,15 @@ class Flock:
         """Offer `data` to every member; -> (descriptor, bytes taken, or GONE) of those that did not take it whole."""
         size = len(data)
         short: list[tuple[int, int]] = []
-        members = iter(self._fds)
-        written = map(os.write, members, repeat(data))
+        members = iter(self._targets)
+        written = map(self._write, members, repeat(data))
         while True:  # once, and once more after each exception: then `members` stands behind the one that raised it
             try:
                 for taken in written:
                     if taken != size:
                         short.append((self._before(members), taken))
                 return short
-            except BlockingIOError:
+            except _FULL:
                 short.append((self._before(members), 0))
             except OSError:
                 short.append((self._before(members), GONE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 
 from stentor.formats import icy
@@ -35,7 +36,10 @@ class Channel:
 
     def add(self, sock: socket.socket, phase: int | None) -> Flock:
         """A listener comes into step; -> its flock."""
-        flock = self.flocks.setdefault(self.key(phase), Flock())
+        key = self.key(phase)
+        flock = self.flocks.get(key)
+        if flock is None:
+            flock = self.flocks[key] = Flock(tls=isinstance(sock, ssl.SSLSocket))
         flock.add(sock)
         return flock
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 READABLE = select.EPOLLIN
 Handler = Callable[[int, int], object]  # (descriptor, epoll mask)
 EVENTS_A_TURN = 256  # events handled between two ticks
+TURN_S = 0.01  # so long at most: a TLS handshake takes as much time as fifty requests
 
 
 class Loop:
@@ -81,10 +82,13 @@ class Loop:
         wait_s = None if wake_s == math.inf else max(0.0, wake_s - time.monotonic())
         events = self._epoll.poll(wait_s, EVENTS_A_TURN)
         tick_s = self._tick()
+        until_s = time.monotonic() + TURN_S
         for fd, mask in events:
             handler = self._handlers.get(fd)
             if handler:
                 self._handle(handler, fd, mask)
+            if time.monotonic() > until_s:
+                break
         self._run_deferred()
         now = time.monotonic()
         for timer in self._timers:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import ssl
 import time
 from collections import deque
 from collections.abc import Callable
@@ -17,7 +18,8 @@ from typing import NamedTuple
 
 from stentor.formats.problem import refusal
 from stentor.io.net.http import Ready, RequestReader, encode
-from stentor.io.net.loop import Loop
+from stentor.io.net.loop import TURN_S, Loop
+from stentor.io.net.tls import wrap
 from stentor.model.http import Request, Response
 
 READ_BYTES = 16_384
@@ -94,7 +96,8 @@ class _Connection:
 class Server:
     """Accepts on `listener`, answers with `answer(request)`. Register once with `start`; `stop` ends accepting.
 
-    `spare()` is how many connections above `limits.connections_max` there is room for at this moment.
+    `spare()` is how many connections above `limits.connections_max` there is room for at this moment. With `tls`, every
+    connection begins with a handshake.
     """
 
     def __init__(
@@ -104,6 +107,7 @@ class Server:
         answer: Callable[[Request], Answer],
         limits: Limits,
         spare: Callable[[], int] = lambda: 0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.counters = Counters()
         self._loop = loop
@@ -111,6 +115,7 @@ class Server:
         self._answer = answer
         self._limits = limits
         self._spare = spare
+        self._tls = tls
         self._connections: dict[int, _Connection] = {}
         self._room: dict[int, None] = {}  # who makes room: whoever has been longest without a whole request comes first
         self._handler = self._on_event
@@ -139,8 +144,11 @@ class Server:
 
     def _accept(self) -> None:
         """Take what waits, within the budget; without descriptors or memory to do so, rest until the next sweep."""
-        deadline_s = time.monotonic() + self._limits.headers_timeout_s
+        now_s = time.monotonic()
+        deadline_s, until_s = now_s + self._limits.headers_timeout_s, now_s + TURN_S
         for _ in range(self._limits.accept_budget):
+            if time.monotonic() > until_s:
+                return
             try:
                 sock, _ = self._listener.accept()
             except (BlockingIOError, ConnectionAbortedError):
@@ -150,8 +158,13 @@ class Server:
                 return
             self._take(sock, deadline_s)
 
-    def _take(self, sock: socket.socket, deadline_s: float) -> None:
-        sock.setblocking(False)
+    def _take(self, plain: socket.socket, deadline_s: float) -> None:
+        plain.setblocking(False)
+        try:
+            sock = wrap(plain, self._tls) if self._tls else plain
+        except OSError:  # it is gone already
+            plain.close()
+            return
         if len(self._connections) >= self._limits.connections_max + self._spare():
             self.counters.shed += 1
             self._close(next(iter(self._room or self._connections)))

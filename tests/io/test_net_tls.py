@@ -1,0 +1,103 @@
+"""An edge on TLS: the same as without, whatever the network makes of it."""
+
+import os
+import socket
+import ssl
+
+import pytest
+
+from stentor.model.rendition import MP3, OPUS
+from support.certs import certificate
+from support.edge import Client, Station
+
+
+@pytest.fixture
+def station(tmp_path):
+    station = Station(tmp_path, certificate=certificate(tmp_path), headers_timeout_s=0.5)
+    yield station
+    station.close()
+
+
+def test_a_mount_over_tls_is_the_same(station):
+    station.publish(*range(1, 11))
+    opus, mp3 = station.listen("opus", "?burst=3"), station.listen("mp3", "?from=1")
+    station.publish(*range(11, 21))
+    station.until(lambda: opus.read().endswith(station.expected(20, 20)[-99:]) and opus.body == station.expected(8, 20))
+    station.until(lambda: mp3.read() and mp3.body == station.expected(1, 20, MP3))
+    assert opus.tls.version() == "TLSv1.3"
+    assert not station.edge.mounts._behind
+
+
+def test_titles_and_two_flocks_over_tls(station):
+    station.publish(1)
+    clients = [station.listen("mp3", Icy_MetaData="1"), station.listen("mp3"), station.listen("mp3")]
+    station.publish(*range(2, 12))
+    station.until(lambda: all(len(client.read()) > 30_000 for client in clients[:1]) or clients[1].read())
+    station.until(lambda: clients[1].read() and clients[1].body == station.expected(1, 11, MP3))
+    station.until(lambda: clients[2].read() and clients[2].body == clients[1].body)
+    assert clients[0].headers["icy-metaint"] == "16000"
+
+
+def test_a_slow_reader_gets_every_byte(tmp_path):
+    """Its socket is full in the middle of a record, again and again."""
+    station = Station(tmp_path, certificate=certificate(tmp_path), lag_skip_s=100.0, lag_drop_s=200.0)
+    station.publish(1)
+    client = station.listen("opus", rcvbuf=2_048)
+    station.publish(*range(2, 60))
+    assert station.edge.mounts._behind
+    station.until(lambda: client.read(512) and client.body == station.expected(1, 59))
+    station.close()
+
+
+def test_the_end_is_said_in_tls(station):
+    station.publish(1)
+    client = station.listen("opus")
+    station.ring.end_n = 3
+    station.publish(2)
+    station.until(lambda: client.read() and client.closed)  # a ragged end would raise
+    assert client.body == station.expected(1, 2)
+
+
+def test_short_answers_and_kept_connections(station):
+    client = station.connect(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
+    station.until(lambda: client.read().endswith(b"}"))
+    client.tls.sendall(b"GET /b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    station.until(lambda: client.read() and client.closed)
+    assert client.got.count(b"HTTP/1.1 404 Not Found") == 2
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x40\x00" + os.urandom(99), b"\0" * 9]
+)
+def test_what_is_no_tls_is_closed(station, garbage):
+    client = Client(station.port, garbage)
+    station.until(lambda: client.read() is not None and client.closed)
+    assert not station.faults
+
+
+def test_half_a_handshake_has_the_time_of_headers(station):
+    first, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+    hello = ssl.create_default_context().wrap_bio(first, out, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        hello.do_handshake()
+    clients = [Client(station.port, out.read()), Client(station.port, b"\x16\x03"), Client(station.port)]
+    station.until(lambda: all(client.read() is not None and client.closed for client in clients))
+
+
+def test_a_peer_that_resets_in_the_handshake_harms_nobody(station):
+    station.publish(1)
+    for _ in range(5):
+        client = Client(station.port, b"\x16\x03\x01")
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        client.sock.close()
+    assert station.listen("opus").status == 200
+    assert not station.faults
+
+
+def test_who_leaves_in_the_middle_is_parted_with(station):
+    station.publish(1)
+    client, stays = station.listen("opus"), station.listen("opus")
+    client.sock.close()
+    station.until(lambda: len(station.edge.mounts) == 1)
+    station.publish(2, 3)
+    station.until(lambda: stays.read() and stays.body == station.expected(1, 3, OPUS))
