@@ -266,3 +266,26 @@ def test_several_processes_find_what_one_finds(
         path.write_bytes(forged(data, record, part.offset))
         code, text = said(capsys, tape.directory)
         assert code == 1 and f"PROBLEM   segment 2, byte {record.offset}: chunk {record.n}: bytes of" in text
+
+
+def test_damage_before_a_later_segment_is_named_where_it_is(
+    tape: tapes.Tape, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tape.directory / "0000.tape"
+    data = path.read_bytes()
+    record = [r for r in records.scan(data) if isinstance(r, records.Record)][1]
+    path.write_bytes(data[: record.end - 40] + b"?" + data[record.end - 39 :])
+    code, text = said(capsys, tape.directory)
+    assert code == 1
+    assert f"PROBLEM   segment 0, byte {record.offset}: checksum does not match, and whole records follow" in text
+
+
+def test_the_first_of_two_damages_is_named(tape: tapes.Tape, capsys: pytest.CaptureFixture[str]) -> None:
+    first, last = tape.directory / "0000.tape", tape.directory / "0002.tape"
+    record = [r for r in records.scan(first.read_bytes()) if isinstance(r, records.Record)][1]
+    first.write_bytes(forged(first.read_bytes(), record, record.offsets[2]))
+    data = bytearray(last.read_bytes())
+    data[-1000] ^= 1  # in the end: a checksum that does not match
+    last.write_bytes(data)
+    code, text = said(capsys, tape.directory)
+    assert code == 1 and f"PROBLEM   segment 0, byte {record.offset}: chunk 3: bytes of aac were changed" in text

@@ -6,6 +6,7 @@ recorded without bytes: hold is a function of *n*, and the digests still cover w
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -110,19 +111,6 @@ class TapeWriter:
         return record
 
 
-class Share(NamedTuple):
-    """Share `number` (from 0 on) of `shares`. The digests of a rendition are a chain of their own: so several readers
-    can each hash some of the renditions, if each makes all other checks."""
-
-    number: int
-    shares: int
-
-    def of(self, renditions: Sequence[tapemeta.RenditionMeta]) -> frozenset[int]:
-        """The ids of those that this reader hashes."""
-        by_weight = sorted(renditions, key=lambda item: (-item.bitrate_bps, item.id))
-        return frozenset(item.id for item in by_weight[self.number :: self.shares])
-
-
 class Finding(NamedTuple):
     """Something wrong with a tape. `fatal`: what is aired cannot be proven from here on."""
 
@@ -149,7 +137,6 @@ class TapeReader:
 
     key_checks: Callable[[bytes, bytes, bytes], bool]  # (public key, message, signature)
     hash_chunks: bool = True  # whether to hash the bytes of chunks too; without, CRC and chain only
-    share: Share = Share(0, 1)  # and of which renditions: several readers may share the work
     meta: tapemeta.SegmentMeta | None = None
     holds: dict[int, chunks.Hold] = field(default_factory=dict)
     headers: dict[int, bytes] = field(default_factory=dict)
@@ -171,16 +158,18 @@ class TapeReader:
     tail: tape.Broken | None = None  # why the last segment was not read to its end; `torn`: nothing whole comes after
 
     _recent: deque[bytes] = field(default_factory=lambda: deque(maxlen=REPEATED_RECORDS_MAX + 1))  # chains
-    _hashed: frozenset[int] = frozenset()  # ids of the renditions whose bytes are hashed here
+    _places: array[int] = field(default_factory=lambda: array("Q"))  # of CHUNKS records: segment, offset, by turns
     _segment: int = 0  # the one in hand
     _to_repeat: int = 0  # how many of the last records the segment in hand has yet to repeat
 
     @property
     def fault(self) -> Finding | None:
         """Why what was aired cannot be proven, or be written on: None for a sound tape."""
+        faults = [finding for finding in self.findings if finding.fatal]
         if self.tail is not None and not self.tail.torn:
-            return Finding(self._segment, self.tail.offset, f"{self.tail.reason}, and whole records follow")
-        return next((finding for finding in self.findings if finding.fatal), None)
+            reason = f"{self.tail.reason}, and whole records follow"
+            faults.append(Finding(self.segments - 1, self.tail.offset, reason))
+        return min(faults, default=None)
 
     @property
     def sound(self) -> bool:
@@ -255,7 +244,6 @@ class TapeReader:
             part.id - tape.PART_HEADER: part.data for part in parts if tape.PART_HEADER <= part.id < tape.PART_HOLD
         }
         self.index = TapeIndex(sorted(self.renditions))
-        self._hashed = self.share.of(meta.renditions) if self.hash_chunks else frozenset()
         self.meta, self.chain, self.next_n = meta, record.chain, meta.first_n
         self._recent.append(record.chain)
         return True
@@ -302,27 +290,46 @@ class TapeReader:
             return self._find(record.offset, "bytes for more than one chunk")
         if record.last - self.meta.first_n >= CHUNKS_MAX:
             return self._find(record.offset, f"more than {CHUNKS_MAX} chunks")
-        if changed := self._changed(data, record):
-            return self._find(record.offset, f"chunk {record.n}: bytes of {changed} were changed")
+        if self.hash_chunks and (reason := self._changed(data, record, self.renditions)):
+            return self._find(record.offset, reason)
         self._keep_chunks(record)
         return True
 
-    def _changed(self, data: memoryview, record: tape.Record) -> str:
-        """The name of a rendition whose bytes are not those that the record's table covers, or ""."""
+    def changed(self, segments: Sequence[memoryview], share: int, shares: int) -> Finding | None:
+        """The first record whose table does not cover the bytes of its chunks, among a share of those read so far.
+
+        This is what `hash_chunks` leaves out: each record can be checked by itself, once all their tables are known to
+        be on the chain, and so by several processes. Shares count from 0 on; `segments` are those that were fed.
+        """
+        count = len(self._places) // 2
+        first, stop = (count * edge // shares for edge in (share, share + 1))
+        before = self._record(segments, first - 1).digests if first else [tape.GENESIS] * len(self.index.ids)
+        for place in range(first, stop):
+            record = self._record(segments, place)
+            segment = self._places[2 * place]
+            if reason := self._changed(segments[segment], record, dict(zip(record.ids, before, strict=True))):
+                return Finding(segment, record.offset, reason)
+            before = record.digests
+        return None
+
+    def _record(self, segments: Sequence[memoryview], place: int) -> tape.Record:
+        """A CHUNKS record that was read before."""
+        segment, offset = self._places[2 * place : 2 * place + 2]
+        record = tape.parse(segments[segment], offset)
+        return record if record.ids == self.index.ids else record.in_order(self.index.ids)
+
+    def _changed(self, data: memoryview, record: tape.Record, before: Mapping[int, bytes]) -> str:
+        """What is wrong if the digests of the record, after `before`, are not those of its bytes; or ""."""
         assert self.meta is not None
-        if not self._hashed:
-            return ""
         columns = zip(record.ids, record.digests, record.offsets, record.lengths, strict=True)
         for rendition_id, stated, offset, length in columns:
-            if rendition_id not in self._hashed:
-                continue
-            before = self.renditions[rendition_id]
             if length:
-                digest = tape.rendition_link(before, record.n, data[offset : offset + length])
+                digest = tape.rendition_link(before[rendition_id], record.n, data[offset : offset + length])
             else:
-                digest = self._hold_digest(before, record, rendition_id)
+                digest = self._hold_digest(before[rendition_id], record, rendition_id)
             if digest != stated:
-                return next(item.name for item in self.meta.renditions if item.id == rendition_id)
+                name = next(item.name for item in self.meta.renditions if item.id == rendition_id)
+                return f"chunk {record.n}: bytes of {name} were changed"
         return ""
 
     def _hold_digest(self, digest: bytes, record: tape.Record, rendition_id: int) -> bytes:
@@ -339,6 +346,7 @@ class TapeReader:
             self.index.add(segment, record.offsets, record.lengths)
         else:
             self.index.add_run(segment, record.offsets, record.lengths, count)
+        self._places.extend((segment, record.offset))
         self.renditions.update(zip(record.ids, record.digests, strict=True))
         if not any(record.lengths):
             self.hold_chunks += count

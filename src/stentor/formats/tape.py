@@ -148,7 +148,7 @@ def read(buffer: bytes | memoryview, offset: int = 0) -> Record | Broken | None:
         return None
     if offset + _HEAD.size > size:
         return Broken(offset, "record head cut short", True)
-    magic, kind, flags, count, n, last, length = _HEAD.unpack_from(buffer, offset)
+    magic, kind, flags, count, _, _, length = _HEAD.unpack_from(buffer, offset)
     if magic != MAGIC or kind not in _KINDS or flags:
         return Broken(offset, "not a tape record", False)
     table_at = offset + _HEAD.size
@@ -157,16 +157,27 @@ def read(buffer: bytes | memoryview, offset: int = 0) -> Record | Broken | None:
         return Broken(offset, "impossible sizes in a record head", False)
     if stop + _TAIL.size > size:
         return Broken(offset, "record cut short", True)
-    crc, chain = _TAIL.unpack_from(buffer, stop)
-    view = memoryview(buffer)
-    if zlib.crc32(view[offset:stop]) != crc:
+    crc, _ = _TAIL.unpack_from(buffer, stop)
+    if zlib.crc32(memoryview(buffer)[offset:stop]) != crc:
         return Broken(offset, "checksum does not match", stop + _TAIL.size == size)
+    try:
+        return parse(buffer, offset)
+    except ValueError as error:
+        return Broken(offset, str(error), False)
+
+
+def parse(buffer: bytes | memoryview, offset: int) -> Record:
+    """The record at `offset`, where `read` has found that there is one. Raises `ValueError` for a malformed table."""
+    _, kind, _, count, n, last, length = _HEAD.unpack_from(buffer, offset)
+    table_at = offset + _HEAD.size
+    table_end, stop = table_at + count * _ENTRY.size, table_at + length
     table = _table(count).unpack_from(buffer, table_at)
     ids, lengths = table[0::4], table[2::4]
     *offsets, parts_end = accumulate(lengths, initial=table_end)
     if parts_end != stop or any(table[1::4]) or len(set(ids)) != count:
-        return Broken(offset, "the table does not add up", False)
-    linked, end = bytes(view[offset:table_end]), stop + _TAIL.size
+        raise ValueError("the table does not add up")
+    linked, end = bytes(memoryview(buffer)[offset:table_end]), stop + _TAIL.size
+    _, chain = _TAIL.unpack_from(buffer, stop)
     return Record(_KINDS[kind], n, last, ids, table[3::4], lengths, tuple(offsets), linked, chain, offset, end)
 
 

@@ -10,18 +10,18 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from stentor.core import proving
 from stentor.core.proving import Head
-from stentor.core.tape import Share, TapeReader
+from stentor.core.tape import TapeReader
 from stentor.formats import proof as proofs
 from stentor.io import forked, keys
 from stentor.io.tapefile import TapeFiles, segment_name
 from stentor.nodes.report import Report
 
 SHARED_BYTES_MIN = 16 * 1024 * 1024  # below, a second process is not worth its start
-SHARES_MAX = 3  # of the work: only hashing is shared
 KEY_FILE_BYTES_MAX = 1024
 _HEAD = re.compile(r"(\d{1,9}):([0-9a-f]{64})")
 _CODECS = {".m4a": "aac", ".mp3": "mp3", ".opus": "opus"}  # of the files of a replay
@@ -78,7 +78,7 @@ def parse_key(given: str) -> bytes:
 
 
 def _key(text: str) -> bytes | None:
-    for decode in (bytes.fromhex, lambda text: base64.b64decode(text, validate=True)):
+    for decode in (bytes.fromhex, partial(base64.b64decode, validate=True)):
         try:
             key = decode(text)
         except (ValueError, binascii.Error):
@@ -130,19 +130,18 @@ def _no_tape(path: Path) -> str:
 
 
 def _read(segments: Sequence[memoryview]) -> TapeReader:
-    """Read and check all segments; a long tape on several cores. Where anything is wrong, one reader says what."""
-    long = sum(map(len, segments)) >= SHARED_BYTES_MIN
-    count = min(len(os.sched_getaffinity(0)), SHARES_MAX) if long else 1
-    own, *shares = (Share(number, count) for number in range(count))
-    others = [forked.ask(lambda share=share: _fed(segments, share).sound) for share in shares]
-    reader = _fed(segments, own)
-    agreed = [sound() for sound in others]  # each has to be waited for
-    return reader if reader.sound and all(agreed) else _fed(segments, Share(0, 1))
-
-
-def _fed(segments: Sequence[memoryview], share: Share) -> TapeReader:
-    reader = TapeReader(keys.verify, share=share)
+    """Read and check all segments: first all but the bytes of chunks, then these, those of a long tape on all cores."""
+    reader = TapeReader(keys.verify, hash_chunks=False)
     all(map(reader.receive_segment, segments))
+    shares = len(os.sched_getaffinity(0)) if sum(map(len, segments)) >= SHARED_BYTES_MIN else 1
+
+    def unchanged(share: int) -> bool:
+        return reader.changed(segments, share, shares) is None
+
+    others = [forked.ask(partial(unchanged, share)) for share in range(1, shares)]
+    answers = [unchanged(0), *(answer() for answer in others)]
+    if not all(answers) and (changed := reader.changed(segments, answers.index(False), shares)):
+        reader.findings.append(changed)
     return reader
 
 
