@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 
+from stentor.io.board import Board
 from stentor.io.http import EXIT_PORT_IN_USE, CannotListen, Server, listen_tcp, serve_until_signal
 from stentor.nodes.archive_web import build_app
+from stentor.nodes.follow import Follower
 from stentor.nodes.shelf import Shelf
 from stentor.settings import Settings
 
@@ -17,5 +19,7 @@ def main(settings: Settings) -> int:
     except CannotListen as error:
         print(f"stentor archive: {error}", file=sys.stderr)
         return EXIT_PORT_IN_USE
-    asyncio.run(serve_until_signal([Server(build_app(Shelf(settings.data_dir)), listener)]))
+    shelf = Shelf(settings.data_dir)
+    follower = Follower(Board(settings.board_dir), shelf)
+    asyncio.run(serve_until_signal([Server(build_app(shelf), listener)], follower.run))
     return 0
