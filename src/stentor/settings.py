@@ -36,9 +36,10 @@ class Settings:
     archive_port: int = _setting(8004, "TCP port of the archive: rewind and replay.")
     public_url: str = _setting("", "Public origin when a proxy serves all roles by path; empty: one port a role.")
     tls_chain: str = _setting(
-        "", "File of the certificate and those above it (PEM); with it, every role speaks TLS. Reloaded when it changes."
+        "", "File of the certificate and those above it (PEM): every role speaks TLS, and takes up a new one by itself."
     )
     tls_key: str = _setting("", "File of the certificate's private key (PEM).")
+    metrics_token: str = _setting("", "Bearer token for GET /crew/metrics; empty: no metrics are served.")
     advertise: str = _setting(
         "", "Comma-separated IP addresses offered to speakers' browsers; empty: all of this machine."
     )

@@ -36,7 +36,7 @@ def test_a_page_may_reach_the_desk_the_studio_and_nothing_else(web: Path, path: 
     assert (answer.status_code, answer.text) == (200, f"<title>{name}</title>")
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
-    assert "connect-src 'self' http://show.example:8003;" in policy
+    assert "connect-src 'self' http://show.example:8003 https://show.example:8003;" in policy
     assert answer.headers["permissions-policy"] == "microphone=(self)"
     assert answer.headers["referrer-policy"] == "no-referrer"
 

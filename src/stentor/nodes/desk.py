@@ -11,13 +11,16 @@ import asyncio
 import random
 import socket
 import sys
+from functools import partial
 
 import structlog
 
 from stentor.io.board import Board
 from stentor.io.http import EXIT_PORT_IN_USE, CannotListen, Server, listen_tcp, listen_unix, serve_until_signal
 from stentor.io.records import Records, RecordsError
+from stentor.io.tls import Certificate, TlsError
 from stentor.io.wake import Caller
+from stentor.nodes import secure
 from stentor.nodes.desk_admin import admin_app
 from stentor.nodes.desk_crew import crew_app
 from stentor.nodes.desk_feed import Feed
@@ -32,12 +35,13 @@ log = structlog.get_logger()
 def main(settings: Settings) -> int:
     """Run until SIGTERM; -> exit code. Addresses are taken first: who does not get them must not open the records."""
     try:
+        held = secure.certificate(settings)
         with (
             listen_tcp(settings.bind, settings.desk_port, "desk_port") as public,
             listen_unix(settings.desk_socket) as admin,
         ):
-            return _run(settings, public, admin)
-    except CannotListen as error:
+            return _run(settings, held, public, admin)
+    except (CannotListen, TlsError) as error:
         print(f"stentor desk: {error}", file=sys.stderr)
         return EXIT_PORT_IN_USE
     except RecordsError as error:
@@ -45,11 +49,12 @@ def main(settings: Settings) -> int:
         return EXIT_RECORDS
 
 
-def _run(settings: Settings, public: socket.socket, admin: socket.socket) -> int:
+def _run(settings: Settings, held: Certificate | None, public: socket.socket, admin: socket.socket) -> int:
     records = Records(f"sqlite:///{settings.data_dir / 'stentor.sqlite3'}")
     caller = Caller(settings.wake_dir)
     try:
-        asyncio.run(_serve(settings, Keeper(records, Board(settings.board_dir), caller), public, admin))
+        keeper = Keeper(records, Board(settings.board_dir), caller)
+        asyncio.run(_serve(settings, keeper, held, public, admin))
     finally:
         caller.close()
         records.close()
@@ -57,12 +62,15 @@ def _run(settings: Settings, public: socket.socket, admin: socket.socket) -> int
     return 0
 
 
-async def _serve(settings: Settings, keeper: Keeper, public: socket.socket, admin: socket.socket) -> None:
+async def _serve(
+    settings: Settings, keeper: Keeper, held: Certificate | None, public: socket.socket, admin: socket.socket
+) -> None:
     feed = Feed()
     orders = Orders(keeper, settings, random.SystemRandom())
     servers = [
-        Server(crew_app(keeper, orders, feed, settings), public),
+        Server(crew_app(keeper, orders, feed, settings), public, held.context if held else None),
         Server(admin_app(keeper, orders), admin),
     ]
     log.info("serving", bind=settings.bind, port=settings.desk_port, shows=len(keeper.shows.entries()))
-    await serve_until_signal(servers, lambda: feed.run(keeper.look), keeper.record_ends)
+    fresh = partial(secure.keep_fresh, held)
+    await serve_until_signal(servers, lambda: feed.run(keeper.look), keeper.record_ends, fresh)

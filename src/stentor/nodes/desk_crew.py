@@ -22,8 +22,10 @@ from stentor.core.pace import Pace
 from stentor.core.shows import Entry
 from stentor.formats.crew import Answer, MuteOrder, NewSeat, NoticeOrder, Order, RenewOrder, SeatOrder, WishOrder
 from stentor.formats.invite import token_hash
+from stentor.io.board import Board
 from stentor.io.http import Assets, Problem, application, bearer_token, json_response, read_json
 from stentor.model.board import Seat
+from stentor.nodes import metrics
 from stentor.nodes.desk_feed import Feed
 from stentor.nodes.desk_keeper import Keeper, now_ms
 from stentor.nodes.desk_orders import ERRORS, Call, Orders, problem
@@ -173,7 +175,8 @@ class CrewPages:
         return response
 
     def _policy(self, host: str) -> str:
-        studio = f" http://{host}:{self._studio_port}" if self._studio_port and host else ""
+        port = self._studio_port
+        studio = f" http://{host}:{port} https://{host}:{port}" if port and host else ""
         return (
             f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
             f"connect-src 'self'{studio}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -183,7 +186,8 @@ class CrewPages:
 def crew_app(keeper: Keeper, orders: Orders, feed: Feed, settings: Settings) -> ASGIApp:
     studio_port = 0 if settings.public_url else settings.studio_port
     api = CrewApi(keeper, orders, feed, studio_port)
-    return application([*api.routes(), *CrewPages(studio_port).routes()], errors=ERRORS)
+    scrape = metrics.route(Board(settings.board_dir), settings.metrics_token)
+    return application([*api.routes(), *scrape, *CrewPages(studio_port).routes()], errors=ERRORS)
 
 
 def reached_as(request: Request) -> str:

@@ -92,7 +92,7 @@ class Links:
     def _origin(self, port: int, host: str) -> str:
         if self._settings.public_url:
             return self._settings.public_url.rstrip("/")
-        return f"http://{host or self._host}:{port}"
+        return f"{self._settings.scheme}://{host or self._host}:{port}"
 
 
 class Call(NamedTuple):
