@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 BENCH_S_MAX = 2_700
 QUICK = {  # what makes a bench a matter of a minute; results of such runs are shown, not kept
-    "archive": ["--hours", "0.2"],
+    "archive": ["--hours", "0.2", "--rounds", "2"],
     "fanout": ["--quick"],
     "joins": ["--quick"],
     "mouth": ["--quick"],
