@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import Annotated, Literal
 
 import msgspec
 
-from stentor.model.grid import Grid
+from stentor.model.grid import FIRST_N, SAMPLE_RATE, Grid
 from stentor.model.rendition import RENDITIONS, Rendition
 
 VERSION = 1
 FINGERPRINT_BYTES = 16
+N_MAX = 2**31
+CHUNK_SAMPLES_MIN, CHUNK_SAMPLES_MAX = SAMPLE_RATE // 50, 10 * SAMPLE_RATE
+FRAME_SAMPLES_MIN, FRAME_SAMPLES_MAX = 120, 5760
+PRIMING_SAMPLES_MAX = SAMPLE_RATE
+RENDITIONS_MAX = 16
+
+# A tape comes from anybody: what a reader counts by has bounds.
+_N = Annotated[int, msgspec.Meta(ge=FIRST_N, le=N_MAX)]
+_ChunkSamples = Annotated[int, msgspec.Meta(ge=CHUNK_SAMPLES_MIN, le=CHUNK_SAMPLES_MAX)]
+_FrameSamples = Annotated[int, msgspec.Meta(ge=FRAME_SAMPLES_MIN, le=FRAME_SAMPLES_MAX)]
+_PrimingSamples = Annotated[int, msgspec.Meta(ge=0, le=PRIMING_SAMPLES_MAX)]
+_RenditionId = Annotated[int, msgspec.Meta(ge=0, lt=RENDITIONS_MAX)]
 
 
 class RenditionMeta(msgspec.Struct, frozen=True):
     """The fields of `model.rendition.Rendition`, so that a reader needs no table of its own."""
 
-    id: int
+    id: _RenditionId
     name: str
     codec: str
     bitrate_bps: int
-    frame_samples: int
-    priming_samples: int
+    frame_samples: _FrameSamples
+    priming_samples: _PrimingSamples
 
 
 class SegmentMeta(msgspec.Struct, frozen=True):
@@ -32,11 +45,11 @@ class SegmentMeta(msgspec.Struct, frozen=True):
     title: str
     segment: int
     t0_wall_ns: int
-    chunk_samples: int
-    sample_rate: int
-    first_n: int
+    chunk_samples: _ChunkSamples
+    sample_rate: Literal[48_000]
+    first_n: _N
     key: str
-    renditions: tuple[RenditionMeta, ...]
+    renditions: Annotated[tuple[RenditionMeta, ...], msgspec.Meta(min_length=1, max_length=RENDITIONS_MAX)]
 
     @property
     def grid(self) -> Grid:
