@@ -39,6 +39,9 @@ class Settings:
         "", "File of the certificate and those above it (PEM): every role speaks TLS, and takes up a new one by itself."
     )
     tls_key: str = _setting("", "File of the certificate's private key (PEM).")
+    proxy_protocol: bool = _setting(
+        False, "Door and edges stand behind a proxy whose every connection begins with a PROXY header, version 2."
+    )
     metrics_token: str = _setting("", "Bearer token for GET /crew/metrics; empty: no metrics are served.")
     advertise: str = _setting(
         "", "Comma-separated IP addresses offered to speakers' browsers; empty: all of this machine."
@@ -134,8 +137,10 @@ def load(environ: Mapping[str, str] | None = None, file: Path | None = None) -> 
 
 def to_environ(settings: Settings) -> dict[str, str]:
     """The environment by which a child process gets the same settings."""
-    return {f"STENTOR_{item.name.upper()}": str(getattr(settings, item.name)) for item in fields(Settings)} | {
-        "STENTOR_STEMS": "1" if settings.stems else "0"
+    values = {item.name: getattr(settings, item.name) for item in fields(Settings)}
+    return {
+        f"STENTOR_{name.upper()}": str(int(value) if isinstance(value, bool) else value)
+        for name, value in values.items()
     }
 
 

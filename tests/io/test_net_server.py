@@ -330,3 +330,41 @@ def test_stopping_closes_everything(intake):
     assert client.closed
     with pytest.raises(ConnectionRefusedError):
         Client(intake.port)
+
+
+def proxied():
+    """A server behind a proxy that answers with the source it sees."""
+    intake = Intake(replace(LIMITS, proxied=True, headers_timeout_s=0.5))
+    intake.answer = lambda request: Response(200, (), request.source.encode())
+    intake.server._answer = intake.answer
+    return intake
+
+
+HEADER = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x07\x7f\x00\x00\x01\x9c\x40\x1f\x41"
+
+
+def test_behind_a_proxy_the_source_is_the_one_it_names():
+    intake = proxied()
+    client, piecemeal = intake.client(HEADER + GET % b"a"), intake.client(HEADER[:5])
+    intake.until(lambda: client.read().endswith(b"192.0.2.7"))
+    for piece in (HEADER[5:17], HEADER[17:] + b"GET /", b"b HTTP/1.1\r\nHost: x\r\n\r\n"):
+        piecemeal.sock.sendall(piece)
+        intake.until(lambda: not select.select([piecemeal.sock], [], [], 0.01)[0] or piecemeal.read())
+    intake.until(lambda: piecemeal.read().endswith(b"192.0.2.7"))
+    intake.close()
+
+
+def test_without_its_header_nobody_is_answered_behind_a_proxy():
+    intake = proxied()
+    clients = [intake.client(GET % b"a"), intake.client(HEADER[:20]), intake.client()]
+    intake.until(lambda: all(client.read() == b"" and client.closed for client in clients))
+    assert intake.server.counters.malformed == 1 and intake.server.counters.requests == 0
+    intake.close()
+
+
+def test_the_source_is_the_peer_where_there_is_no_proxy():
+    intake = Intake()
+    intake.server._answer = lambda request: Response(200, (), request.source.encode())
+    client = intake.client(GET % b"a")
+    intake.until(lambda: client.read().endswith(b"127.0.0.1"))
+    intake.close()

@@ -9,13 +9,15 @@ Headers = tuple[tuple[str, str], ...]
 
 
 class Request(NamedTuple):
-    """One whole request. `path` is as sent, without the query; header names are in lower case."""
+    """One whole request. `path` is as sent, without the query; header names are in lower case. `source` is the address
+    that it comes from, as far as the connection tells."""
 
     method: str
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
     keep_alive: bool = False
+    source: str = ""
 
 
 class Response(NamedTuple):

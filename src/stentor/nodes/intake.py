@@ -73,6 +73,7 @@ def limits(settings: Settings) -> Limits:
         idle_timeout_s=settings.idle_timeout_s,
         connections_max=settings.requests_max,
         accept_budget=settings.accept_budget,
+        proxied=settings.proxy_protocol,
     )
 
 

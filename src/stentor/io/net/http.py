@@ -28,15 +28,29 @@ class _Misuse(Exception):
 
 
 class RequestReader:
-    """Requests out of the bytes of one connection. `headers_bytes_max` bounds a request's line and headers.
+    """Requests out of the bytes of one connection, from `source`. `headers_bytes_max` bounds a request's line and
+    headers.
 
     `refused` is None until the peer's bytes are no request that we take; then it is the answer that says why, and the
     connection cannot be read any further.
     """
 
-    __slots__ = ("_body_bytes", "_done", "_fed", "_headers", "_max", "_parser", "_size", "_url", "idle", "refused")
+    __slots__ = (
+        "_body_bytes",
+        "_done",
+        "_fed",
+        "_headers",
+        "_max",
+        "_parser",
+        "_size",
+        "_source",
+        "_url",
+        "idle",
+        "refused",
+    )
 
-    def __init__(self, headers_bytes_max: int) -> None:
+    def __init__(self, headers_bytes_max: int, source: str = "") -> None:
+        self._source = source
         self._max = headers_bytes_max
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self._done: list[Request] = []
@@ -111,7 +125,8 @@ class RequestReader:
             raise _Misuse(400, "pipeline-too-long", f"at most {PIPELINED_MAX} requests at once")
         path, query = _target(self._url)
         method = self._parser.get_method().decode()
-        self._done.append(Request(method, path, query, self._headers, self._parser.should_keep_alive()))
+        keep_alive = self._parser.should_keep_alive()
+        self._done.append(Request(method, path, query, self._headers, keep_alive, self._source))
 
 
 def _too_large(limit: int) -> _Misuse:

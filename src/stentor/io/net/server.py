@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from stentor.formats import proxy
 from stentor.formats.problem import refusal
 from stentor.io.net.http import Ready, RequestReader, encode
 from stentor.io.net.loop import TURN_S, Loop
@@ -55,13 +56,14 @@ Answer = Response | Ready | Later | Handover
 @dataclass(frozen=True, slots=True)
 class Limits:
     """`connections_max`, and what `Server` has to spare, bound the connections in the intake; when they are reached,
-    the one waiting longest makes room."""
+    the one waiting longest makes room. With `proxied`, every connection begins with a PROXY header (version 2)."""
 
     headers_bytes_max: int
     headers_timeout_s: float
     idle_timeout_s: float
     connections_max: int
     accept_budget: int
+    proxied: bool = False
 
 
 @dataclass(slots=True)
@@ -76,10 +78,24 @@ class Counters:
 
 
 class _Connection:
-    """One connection in the intake. `closing`: nothing more is read but to be thrown away. `requests`: read and not
-    answered, behind the one whose answer `take_back` would call off."""
+    """One connection in the intake.
 
-    __slots__ = ("closing", "deadline_s", "keep_alive", "mask", "out", "reader", "requests", "sock", "take_back")
+    `header` is what has come of its PROXY header, None behind that. `closing`: nothing more is read but to be thrown
+    away. `requests`: read and not answered, behind the one whose answer `take_back` would call off.
+    """
+
+    __slots__ = (
+        "closing",
+        "deadline_s",
+        "header",
+        "keep_alive",
+        "mask",
+        "out",
+        "reader",
+        "requests",
+        "sock",
+        "take_back",
+    )
 
     def __init__(self, sock: socket.socket, reader: RequestReader, deadline_s: float) -> None:
         self.sock = sock
@@ -91,6 +107,7 @@ class _Connection:
         self.closing = False
         self.requests: deque[Request] = deque()
         self.take_back: Callable[[], None] | None = None
+        self.header: bytes | None = None
 
 
 class Server:
@@ -150,32 +167,62 @@ class Server:
             if time.monotonic() > until_s:
                 return
             try:
-                sock, _ = self._listener.accept()
+                sock, address = self._listener.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError:
                 self._pause()
                 return
-            self._take(sock, deadline_s)
+            self._take(sock, address[0], deadline_s)
 
-    def _take(self, plain: socket.socket, deadline_s: float) -> None:
-        plain.setblocking(False)
-        try:
-            sock = wrap(plain, self._tls) if self._tls else plain
-        except OSError:  # it is gone already
-            plain.close()
-            return
+    def _take(self, sock: socket.socket, source: str, deadline_s: float) -> None:
+        sock.setblocking(False)
         if len(self._connections) >= self._limits.connections_max + self._spare():
             self.counters.shed += 1
             self._close(next(iter(self._room or self._connections)))
         fd = sock.fileno()
-        connection = _Connection(sock, RequestReader(self._limits.headers_bytes_max), deadline_s)
+        connection = _Connection(sock, RequestReader(self._limits.headers_bytes_max, source), deadline_s)
         self._connections[fd] = connection
         self._room[fd] = None
         self.counters.accepted += 1
-        self._read(fd, connection)  # most requests come with their connection
+        if self._limits.proxied:
+            connection.header = b""
+            self._read(fd, connection)
+        else:
+            self._begin(fd, connection)
         if fd in self._connections and not connection.mask:
             self._expect(fd, connection, _IN)
+
+    def _begin(self, fd: int, connection: _Connection) -> None:
+        """The connection's own bytes come next; most requests come with their connection."""
+        try:
+            if self._tls:
+                connection.sock = wrap(connection.sock, self._tls)
+        except OSError:  # it is gone already
+            self._close(fd)
+        else:
+            self._read(fd, connection)
+
+    def _read_header(self, fd: int, connection: _Connection) -> None:
+        """Take the PROXY header, and not a byte more."""
+        assert connection.header is not None
+        try:
+            while size := proxy.missing(connection.header):
+                data = connection.sock.recv(size)
+                if not data:
+                    raise ConnectionResetError
+                connection.header += data
+            source = proxy.decode(connection.header).source
+        except BlockingIOError:
+            return
+        except (OSError, proxy.BadProxyHeader):
+            self.counters.malformed += 1
+            self._close(fd)
+            return
+        connection.header = None
+        if source:
+            connection.reader = RequestReader(self._limits.headers_bytes_max, source)
+        self._begin(fd, connection)
 
     def _on_event(self, fd: int, mask: int) -> None:
         connection = self._connections[fd]
@@ -187,6 +234,9 @@ class Server:
             self._close(fd)
 
     def _read(self, fd: int, connection: _Connection) -> None:
+        if connection.header is not None:
+            self._read_header(fd, connection)
+            return
         try:
             data = connection.sock.recv(READ_BYTES)
         except BlockingIOError:
