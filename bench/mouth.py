@@ -56,8 +56,11 @@ STARTS_IN_S = 4.0
 PLAYS_S_MAX = 30.0
 WARM_UP_S = 15.0  # joining shakes the jitter buffer, and the page takes ten seconds to judge its place
 DRAIN_S = 1.0
+TELL_S = 60.0
 CLOCK_LOOKS = 10
 STEP_MS = 10.0  # what is played later than what came before by more is a gap
+GAPS_TOLD = 20
+BEFORE_MS = 2_000.0
 NEAR_MS = 1_000.0  # a gap so near to a seek or a change of rate is the page's doing
 DRIFT = "BENCH_DRIFT"
 QUICK_S = 10.0
@@ -100,7 +103,7 @@ class Told:
 
     number: int
     late_ms: float
-    at_ms: float  # of the hearer's clock
+    heard_ns: int  # by the stage's clock
 
 
 def told(bursts: list[Heard], clock: Callable[[float], int]) -> list[Told]:
@@ -109,7 +112,7 @@ def told(bursts: list[Heard], clock: Callable[[float], int]) -> list[Told]:
     for k, at_ms in bursts:
         heard_ns = clock(at_ms)
         spoken_ns = timecode.spoken_ns(k, heard_ns)
-        found.append(Told(spoken_ns // timecode.PERIOD_NS, (heard_ns - spoken_ns) / 1e6, at_ms))
+        found.append(Told(spoken_ns // timecode.PERIOD_NS, (heard_ns - spoken_ns) / 1e6, heard_ns))
     return found
 
 
@@ -143,13 +146,17 @@ async def play(browser: Browser, show: ShowMade) -> Page:
     return page
 
 
+def now_ms() -> float:
+    return time.monotonic_ns() / 1e6
+
+
 async def page_clock(page: Page) -> float:
     """Our monotonic clock less the page's, ms: of a few looks, the quickest."""
     looks = []
     for _ in range(CLOCK_LOOKS):
-        before_ms = time.monotonic_ns() / 1e6
+        before_ms = now_ms()
         page_ms = await page.evaluate("performance.timeOrigin + performance.now()")
-        after_ms = time.monotonic_ns() / 1e6
+        after_ms = now_ms()
         looks.append((after_ms - before_ms, (before_ms + after_ms) / 2 - page_ms))
     return min(looks)[1]
 
@@ -164,24 +171,33 @@ async def measure(trial: Trial) -> dict[str, Any]:
             page = await play(browser, show)
             wire, ear = WireEar(), PageEar()
             listener = Listener(Link.parse(show.listener_link), OPUS)
-            listener.on_chunk = lambda whole: wire.receive(whole, listener.heard.grid)
+            listener.on_chunk = lambda whole: wire.receive(whole, listener.heard.grid, clock.wall_ns(now_ms()))
             listening = asyncio.ensure_future(listener.run())
             figures = await hear(page, ear, trial.seconds)
             listening.cancel()
             await asyncio.wait([listening])
             mono_less_page_ms = await page_clock(page)
         await browser.close()
-    heard = told(ear.heard(), lambda page_ms: clock.wall_ns(page_ms + mono_less_page_ms))
+
+    def stage_ns(page_ms: float) -> int:
+        return clock.wall_ns(page_ms + mono_less_page_ms)
+
+    heard = told(ear.heard(), stage_ns)
+    if not heard:
+        raise BenchError("no time code was heard")
     placed = told(wire.placed(), lambda stage_ms: round(stage_ms * 1e6))
-    return report(trial, heard, placed, ear, figures) | {"chunk_whole_ms": spread(wire.late_ms)}
+    touches_ms = [stage_ns(page_ms) / 1e6 for page_ms in ear.touches_ms]
+    return report(trial, heard, placed, wire, figures, touches_ms) | {"output_ms": round(ear.delay_ms, 1)}
 
 
 async def hear(page: Page, ear: PageEar, seconds: float) -> dict[str, int]:
     """Take what the page plays for so long; -> how its counters grew meanwhile."""
     first = await drain(page, ear)
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
+    last, began_s = first, time.monotonic()
+    while (passed_s := time.monotonic() - began_s) < seconds:
         await asyncio.sleep(DRAIN_S)
+        if passed_s % TELL_S < DRAIN_S:
+            print(f"{passed_s:.0f} s: {last}", file=sys.stderr, flush=True)
         last = await drain(page, ear)
     return {name: last[name] - first[name] for name in COUNTERS}
 
@@ -199,7 +215,12 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def report(
-    trial: Trial, heard: list[Told], placed: list[Told], ear: PageEar, figures: dict[str, int]
+    trial: Trial,
+    heard: list[Told],
+    placed: list[Told],
+    wire: WireEar,
+    figures: dict[str, int],
+    touches_ms: list[float],
 ) -> dict[str, Any]:
     """`behind_ms`: the show at the output against the stage's clock; with `mouth_to_show_ms` it makes `late_ms`."""
     in_show = {burst.number: burst.late_ms for burst in placed}
@@ -212,29 +233,34 @@ def report(
         "goal_ms": goal_ms,
         "met": late["p95"] <= goal_ms and not figures["stalls"],
         "mouth_to_show_ms": spread(list(in_show.values())),
+        "chunk_whole_ms": spread([late_ms for _, late_ms in wire.chunks]),
         "behind_ms": spread([value for _, value in behind]),
-        "output_ms": round(ear.delay_ms, 1),
         **figures,
-        **breaks(behind, in_show, ear.touches_ms),
+        **order([burst.number for burst, _ in behind], in_show),
+        **gaps(behind, touches_ms, wire.chunks),
     }
 
 
-def breaks(behind: list[tuple[Told, float]], in_show: dict[int, float], touches: list[float]) -> dict[str, Any]:
-    """What is wrong with the order of bursts in the page that is not so on the wire."""
-    numbers = [burst.number for burst, _ in behind]
-    steps = [
-        (after[1] - before[1], after[0].at_ms) for before, after in pairwise(behind) if after[1] - before[1] > STEP_MS
-    ]
-    gaps = [step for step, at_ms in steps if not any(abs(at_ms - touch) < NEAR_MS for touch in touches)]
+def order(numbers: list[int], in_show: dict[int, float]) -> dict[str, int]:
+    """Bursts that the page left out or played twice, and the edge did not."""
     expected = {number for number in in_show if numbers[0] <= number <= numbers[-1]}
-    return {
-        "bursts": len(numbers),
-        "missing": len(expected - set(numbers)),
-        "doubled": len(numbers) - len(set(numbers)),
-        "gaps": len(gaps),
-        "gap_ms_max": round(max(gaps, default=0.0), 1),
-        "gaps_of_moves": len(steps) - len(gaps),
-    }
+    doubled = len(numbers) - len(set(numbers))
+    return {"bursts": len(numbers), "missing": len(expected - set(numbers)), "doubled": doubled}
+
+
+def gaps(
+    behind: list[tuple[Told, float]], touches_ms: list[float], chunks: list[tuple[float, float]]
+) -> dict[str, Any]:
+    """Where the page began to play later than before, each with the latest chunk of the seconds before it."""
+    steps = [(after[0].heard_ns / 1e6, after[1] - before[1]) for before, after in pairwise(behind)]
+    steps = [(at_ms, step_ms) for at_ms, step_ms in steps if step_ms > STEP_MS]
+    own = [step for step in steps if not any(abs(step[0] - touch_ms) < NEAR_MS for touch_ms in touches_ms)]
+    found = []
+    for at_ms, step_ms in own[:GAPS_TOLD]:
+        late_ms = [late for whole_ms, late in chunks if -BEFORE_MS < whole_ms - at_ms < 0]
+        at_s = round((at_ms - behind[0][0].heard_ns / 1e6) / 1000, 1)
+        found.append({"at_s": at_s, "ms": round(step_ms, 1), "chunk_late_ms": round(max(late_ms, default=0.0), 1)})
+    return {"gaps": len(own), "gaps_of_moves": len(steps) - len(own), "gaps_told": found}
 
 
 def in_a_process(trial: Trial) -> subprocess.Popen[bytes]:

@@ -122,19 +122,21 @@ class PageEar:
 
 @dataclass(slots=True)
 class WireEar:
-    """What the edge sends: bursts at their place in the show (Unix ms of the stage), and how late the chunks came."""
+    """What the edge sends: bursts at their place in the show, and how long after it was due each chunk was whole.
+
+    Times are the stage's Unix time."""
 
     bursts: list[Heard] = field(default_factory=list)
-    late_ms: list[float] = field(default_factory=list)
+    chunks: list[tuple[float, float]] = field(default_factory=list)  # (when it was whole in ms, how late)
     _decoder: Decoder = field(default_factory=lambda: Decoder(OPUS))
     _track: Track = field(default_factory=Track)
 
-    def receive(self, whole: Whole, grid: Grid) -> None:
+    def receive(self, whole: Whole, grid: Grid, now_ns: int) -> None:
         at_ms = grid.t0_wall_ns / 1e6 + grid.presented_at(OPUS, whole.n) * 1000 / SAMPLE_RATE
         self._track.receive(at_ms, self._decoder.decode(whole.data))
         self.bursts += self._track.bursts()
-        if whole.late_ms is not None:
-            self.late_ms.append(whole.late_ms)
+        if whole.late_ms is not None:  # not part of the burst
+            self.chunks.append((now_ns / 1e6, (now_ns - grid.wall_ns(whole.n + 1)) / 1e6))
 
     def placed(self) -> list[Heard]:
         self.bursts += self._track.bursts(final=True)
