@@ -230,3 +230,14 @@ def test_the_order_of_a_table_does_not_matter() -> None:
     for rendition in RENDITIONS:
         _, offset, length = reader.index.entry(rendition.id, 0)
         assert (data + turned)[offset : offset + length] == found[rendition.id]
+
+
+def test_zeros_in_the_last_chain_are_a_torn_end_and_another_chain_is_not() -> None:
+    records = records_of(write(6))
+    for missing in (1, 20, 32):
+        reader = read(b"".join(records[:4]) + records[4][:-missing] + bytes(missing))
+        assert reader.sound and reader.tail is not None and reader.tail.torn and reader.next_n == 8, missing
+    foreign = read(b"".join(records[:4]) + records[4][:-20] + b"?" * 20)
+    assert foreign.fault is not None and "the chain does not go on" in foreign.fault.reason
+    followed = read(b"".join(records[:4]) + records[4][:-20] + bytes(20) + b"".join(records[5:]))
+    assert followed.fault is not None and "and whole records follow" in followed.fault.reason

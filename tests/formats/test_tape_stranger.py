@@ -89,3 +89,14 @@ def test_the_stranger_sees_what_was_changed(tmp_path: Path) -> None:
             assert stranger.check([changed]).end is None, f"byte {at}"
         except (ValueError, KeyError):
             continue
+
+
+def test_the_stranger_reads_over_zeros_in_the_last_chain(tmp_path: Path) -> None:
+    sound, tape = tapes.encoded(SECONDS), tapes.begin(tmp_path)
+    whole = segments(tape)[0] + tape.writer.add_chunk(sound[3])
+    record, chain = tape.writer.add_chunk(sound[4]), tape.writer.chain
+    for missing in (1, 20, 32):
+        assert list(stranger.check([whole + record[:-missing] + bytes(missing + 9)]).chunks) == [3], missing
+    goes_on = tape.writer.open_segment(whole[-32:]) + record + tape.writer.add_chunk(sound[5])
+    assert chain in goes_on
+    assert list(stranger.check([whole + record[:-20] + bytes(20), goes_on]).chunks) == [3, 4, 5]

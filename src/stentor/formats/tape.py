@@ -204,3 +204,11 @@ def whole_after(buffer: bytes | memoryview, offset: int) -> bool:
 
 def part_bytes(buffer: bytes | memoryview, part: Located) -> bytes:
     return bytes(memoryview(buffer)[part.offset : part.offset + part.length])
+
+
+def plain_bytes(buffer: bytes | memoryview, part: Located) -> bytes:
+    """The bytes of a plain part; raises `ValueError` if they are not those that the chain covers."""
+    found = part_bytes(buffer, part)
+    if sha256(found).digest() != part.digest:
+        raise ValueError("bytes are not those that the chain covers")
+    return found
