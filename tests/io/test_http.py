@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from starlette.routing import Mount, Route
 
 from stentor.io import http
 from stentor.io.http import server as server_module
+from stentor.io.tls import Certificate
+from support.certs import certificate
 
 
 async def _echo(request: Request) -> Response:
@@ -263,3 +266,30 @@ def test_a_failing_job_ends_serving() -> None:
         return listener
 
     assert asyncio.run(run()).fileno() == -1
+
+
+def test_over_tls_the_answer_is_the_same_and_half_a_handshake_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "HEADERS_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("asyncio.constants.SSL_HANDSHAKE_TIMEOUT", 60.0)  # put back at the end
+    chain, key = certificate(tmp_path)
+    context = Certificate(chain, key).context
+    trusting = ssl.create_default_context(cafile=chain)
+
+    async def ask() -> tuple[httpx.Response, bytes]:
+        listener = http.listen_tcp("127.0.0.1", 0, "test_port")
+        server = http.Server(_app(), listener, context)  # type: ignore[arg-type]
+        async with asyncio.TaskGroup() as group:
+            group.create_task(server.serve())
+            async with httpx.AsyncClient(verify=trusting) as client:
+                answer = await client.post(f"https://127.0.0.1:{server.port}/echo", json={})
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            async with asyncio.timeout(10):
+                rest = await reader.read()
+            writer.close()
+            server.stop()
+        return answer, rest
+
+    answer, rest = asyncio.run(ask())
+    assert answer.status_code == 200 and rest == b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import asyncio.constants
 import contextlib
 import errno
 import os
@@ -101,6 +102,8 @@ class Server:
         )
         config.load()
         config.ssl = tls
+        # uvicorn leaves handshakes asyncio's usual minute, and nothing else bounds who begins one and stops.
+        asyncio.constants.SSL_HANDSHAKE_TIMEOUT = HEADERS_TIMEOUT_S
         self._listener = listener
         self._uvicorn = _Uvicorn(config)
 
