@@ -78,6 +78,15 @@ def family(pid: int) -> list[int]:
     return [pid, *map(int, children)]
 
 
+def descendants(pid: int) -> list[int]:
+    """`pid`, its children, theirs, and so on."""
+    children: list[int] = []
+    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # it may end meanwhile
+            children += map(int, thread.read_text().split())
+    return [pid, *(below for child in children for below in descendants(child))]
+
+
 def cpu_s(pids: Sequence[int]) -> float:
     """utime + stime of all threads, at the clock's own resolution instead of the ticks of /proc/PID/stat."""
     return sum(time.clock_gettime_ns((~pid << 3) | _CPUCLOCK_SCHED) for pid in pids) / 1e9
