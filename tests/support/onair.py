@@ -68,7 +68,8 @@ class OnAir:
     def mount(self, rendition: str) -> str:
         """The address of a mount, with a ticket from the door."""
         url = self.running.url("door", f"/s/{self.made.show}/join")
-        answer = subprocess.run(["curl", "-sf", "-X", "POST", url], capture_output=True, check=True).stdout
+        argv = ["curl", "-sf", "-X", "POST", url]
+        answer = subprocess.run(argv, env=self.running.environ, capture_output=True, check=True).stdout
         return self.running.url("edge", f"/live/{json.loads(answer)['ticket']}/{rendition}")
 
     def heard_at_least(self, path: Path, size: int) -> None:

@@ -44,7 +44,8 @@ class Running:
     @property
     def environ(self) -> dict[str, str]:
         """For commands that are to meet this installation."""
-        return os.environ | to_environ(self.settings)
+        trusted = {"SSL_CERT_FILE": self.settings.tls_chain, "CURL_CA_BUNDLE": self.settings.tls_chain}
+        return os.environ | to_environ(self.settings) | (trusted if self.settings.tls_chain else {})
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "stentor.cli", *arguments]
@@ -73,7 +74,7 @@ class Running:
         return accepts(("127.0.0.1", getattr(self.settings, f"{role}_port")))
 
     def url(self, role: str, path: str = "/") -> str:
-        return f"http://127.0.0.1:{getattr(self.settings, f'{role}_port')}{path}"
+        return f"{self.settings.scheme}://127.0.0.1:{getattr(self.settings, f'{role}_port')}{path}"
 
     def pids(self) -> dict[str, int | None]:
         """Pid of each child by name (`edge-0`, `studio`, …); None while it is dead."""
