@@ -29,7 +29,7 @@ from stentor.model.rendition import RENDITIONS, Rendition
 MAGIC = b"STNRING1"
 FLAG_HOLD = 1
 RING_S = 64.0  # how much of the past is kept
-SLOT_BYTES = 16_384
+SLOT_BYTES = 20_480  # half a second of the largest frames that AAC knows: an encoder may come to them out of silence
 _FIXED = struct.Struct(
     "<8s32sIIIIQQQQQ"
 )  # magic show renditions slots slot_bytes chunk t0_wall t0_mono live_n end_n base
