@@ -90,16 +90,21 @@ def header(rendition: Rendition) -> bytes:
     return box(b"ftyp", b"iso6", struct.pack(">I", 0), b"iso6mp41dashcmfc") + moov
 
 
+# moof, mfhd, traf, tfhd, tfdt, and trun up to the sizes of its frames: docs/TAPE.md, section 4, has the same table.
+_FRAGMENT = struct.Struct(">I4s I4sII I4s I4sIIII I4sIQ I4sIII")
+_MFHD, _TFHD, _TFDT_V1 = (16, b"mfhd", 0), (24, b"tfhd", 0x020028, TRACK_ID), (20, b"tfdt", 1 << 24)
+
+
 def chunk(rendition: Rendition, grid: Grid, n: int, frames: Sequence[bytes]) -> bytes:
     """Chunk `n`: `moof` (sequence number `n`, tfdt from the grid) and `mdat` holding the encoder frames."""
-    tfhd = full_box(b"tfhd", 0, 0x020028, struct.pack(">III", TRACK_ID, rendition.frame_samples, _FRAME_IS_SYNC))
-    tfdt = full_box(b"tfdt", 1, 0, struct.pack(">Q", grid.presented_at(rendition, n)))
-    mfhd = full_box(b"mfhd", 0, 0, struct.pack(">I", n))
-    run_size = 20 + 4 * len(frames)
-    moof_size = 16 + len(mfhd) + len(tfhd) + len(tfdt) + run_size
-    sizes = struct.pack(f">II{len(frames)}I", len(frames), moof_size + 8, *map(len, frames))
-    trun = full_box(b"trun", 0, 0x201, sizes)
-    return box(b"moof", mfhd, box(b"traf", tfhd, tfdt, trun)) + box(b"mdat", *frames)
+    count, sizes = len(frames), list(map(len, frames))
+    moof, trun = SIZES_AT + 4 * count, 20 + 4 * count
+    traf, mdat = moof - 24, 8 + sum(sizes)
+    fragment = _FRAGMENT.pack(
+        moof, b"moof", *_MFHD, n, traf, b"traf", *_TFHD, rendition.frame_samples, _FRAME_IS_SYNC,
+        *_TFDT_V1, grid.presented_at(rendition, n), trun, b"trun", 0x201, count, moof + 8,
+    )  # fmt: skip
+    return b"".join((fragment, struct.pack(f">{count}II4s", *sizes, mdat, b"mdat"), *frames))
 
 
 class NotAChunk(ValueError):
