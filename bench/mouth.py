@@ -5,7 +5,7 @@ Chromium, and what its <audio> hands to its output is captured in the page (supp
 burst was spoken to when it leaves the output, by what the browser says its output takes; on a machine without a sound
 card that output is Chromium's own fake one. A second listener without a browser tells where in the show a burst stands.
 
-Drift: every process of the stage, speaker included, lives by a clock that is so many ppm fast (drift.c), the browser by
+Drift: every process of the stage, speaker included, lives by a clock that is so many ppm fast (drift/), the browser by
 the machine's. Both directions run side by side, each with a stage and a browser of its own.
 """
 
@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -38,7 +39,7 @@ from stentor.model.rendition import OPUS
 from stentor.settings import Settings
 from support.figures import machine
 from support.hearing import TAP, Heard, PageEar, WireEar
-from support.processes import BenchError, compiled, descendants, prefer
+from support.processes import BENCH, BenchError, descendants, prefer
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -62,7 +63,6 @@ STEP_MS = 10.0  # what is played later than what came before by more is a gap
 GAPS_TOLD = 20
 BEFORE_MS = 2_000.0
 NEAR_MS = 1_000.0  # a gap so near to a seek or a change of rate is the page's doing
-DRIFT = "BENCH_DRIFT"
 QUICK_S = 10.0
 COUNTERS = ("stalls", "skips", "seeks", "rate_changes")
 
@@ -92,8 +92,8 @@ def run_off(ppm: float) -> StageClock:
     """Whatever this process starts from now on lives by the stage's clock."""
     clock = StageClock(time.time_ns(), time.monotonic_ns(), ppm)
     if ppm:
-        os.environ["LD_PRELOAD"] = str(compiled("drift.c", "-shared", "-fPIC"))
-        os.environ[DRIFT] = f"{clock.began_wall_ns} {clock.began_mono_ns} {ppm}"
+        os.environ["PYTHONPATH"] = str(BENCH / "drift")
+        os.environ["BENCH_DRIFT"] = f"{clock.began_wall_ns} {clock.began_mono_ns} {ppm}"
     return clock
 
 
@@ -296,6 +296,7 @@ def main() -> None:
     arguments = parser.parse_args()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     if arguments.trial:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what it started is ended
         trial = msgspec.json.decode(arguments.trial, type=Trial)
         print(json.dumps(asyncio.run(measure(trial))))
         return
