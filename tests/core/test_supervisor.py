@@ -120,3 +120,72 @@ def test_whatever_dies_all_are_running_again_within_the_bound(deaths: list[tuple
             supervisor.receive_exit(name, -9, now)
     supervisor.tick(now + BACKOFF_S_MAX)
     assert sorted(supervisor.running) == ["a", "b", "c"]
+
+
+def reloaded(*names: str) -> Supervisor:
+    supervisor = Supervisor(names)
+    supervisor.tick(0.0)
+    supervisor.receive_reload(names)
+    return supervisor
+
+
+def test_a_reload_starts_new_ones_first_and_lets_the_old_go_when_they_are_up() -> None:
+    supervisor = reloaded("edge-0", "edge-1")
+    assert supervisor.tick(1.0) == [
+        Decision(Do.REPLACE, "edge-0", "edge-0.1"),
+        Decision(Do.REPLACE, "edge-1", "edge-1.2"),
+    ]
+    assert supervisor.tick(1.0) == [] and supervisor.awaited == {"edge-0", "edge-1"}
+    supervisor.receive_up("edge-1")
+    assert supervisor.tick(2.0) == [Decision(Do.RETIRE, "edge-1.2")]
+    assert supervisor.tick(2.0) == [] and supervisor.awaited == {"edge-0"}
+    supervisor.receive_exit("edge-1.2", 0, 900.0)
+    assert sorted(supervisor.running) == ["edge-0", "edge-0.1", "edge-1"] and supervisor.restarts == 0
+
+
+def test_while_the_new_one_fails_the_old_one_serves() -> None:
+    supervisor = reloaded("edge-0")
+    supervisor.tick(1.0)
+    supervisor.receive_exit("edge-0", CANNOT_START, 1.5)
+    assert not supervisor.failed and supervisor.running == ["edge-0.1"]
+    assert supervisor.tick(1.5 + BACKOFF_S_MIN) == start("edge-0")
+    supervisor.receive_up("edge-0")
+    assert supervisor.tick(3.0) == [Decision(Do.RETIRE, "edge-0.1")]
+
+
+def test_an_old_one_that_dies_is_not_started_again() -> None:
+    supervisor = reloaded("edge-0")
+    supervisor.tick(1.0)
+    supervisor.receive_exit("edge-0.1", -9, 1.5)
+    assert supervisor.tick(9.0) == [] and supervisor.running == ["edge-0"] and not supervisor.awaited
+
+
+def test_a_second_reload_waits_for_the_first() -> None:
+    supervisor = reloaded("edge-0")
+    supervisor.tick(1.0)
+    supervisor.receive_reload(["edge-0"])
+    assert supervisor.tick(1.1) == []
+    supervisor.receive_up("edge-0")
+    supervisor.tick(1.2)
+    supervisor.receive_reload(["edge-0"])
+    assert supervisor.tick(1.3) == [Decision(Do.REPLACE, "edge-0", "edge-0.2")]
+
+
+def test_one_found_retiring_is_left_to_it() -> None:
+    supervisor = Supervisor(["edge-0"])
+    supervisor.receive_found("edge-0", 0.0)
+    supervisor.receive_found("edge-0.7", 0.0)
+    assert supervisor.tick(0.0) == []
+    supervisor.receive_up("edge-0")
+    assert supervisor.tick(0.1) == [Decision(Do.RETIRE, "edge-0.7")]
+
+
+def test_a_stop_ends_those_who_retire_too() -> None:
+    supervisor = reloaded("edge-0")
+    supervisor.tick(1.0)
+    supervisor.receive_stop(2.0)
+    assert set(supervisor.tick(2.0)) == {Decision(Do.TERMINATE, "edge-0"), Decision(Do.TERMINATE, "edge-0.1")}
+    assert not supervisor.done
+    supervisor.receive_exit("edge-0", 0, 2.1)
+    supervisor.receive_exit("edge-0.1", 0, 2.2)
+    assert supervisor.done

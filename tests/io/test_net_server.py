@@ -332,6 +332,24 @@ def test_stopping_closes_everything(intake):
         Client(intake.port)
 
 
+def test_a_server_that_retires_answers_all_who_have_come(intake):
+    idle, waiting = intake.client(GET % b"a"), intake.client(GET % b"later")
+    intake.until(lambda: idle.read().endswith(b"/a") and intake.waiting)
+    late = intake.client(GET % b"b")
+    intake.server.retire()
+    intake.until(lambda: late.read().endswith(b"/b") and late.closed)
+    assert b"Connection: close" in late.got
+    intake.until(lambda: idle.read() and idle.closed)
+    with pytest.raises(ConnectionRefusedError):
+        Client(intake.port)
+    assert len(intake.server) == 1
+    intake.give()
+    intake.until(lambda: waiting.read().endswith(b"/later") and waiting.closed)
+    waiting.sock.close()
+    late.sock.close()
+    intake.until(lambda: not len(intake.server))
+
+
 def proxied():
     """A server behind a proxy that answers with the source it sees."""
     intake = Intake(replace(LIMITS, proxied=True, headers_timeout_s=0.5))

@@ -41,14 +41,14 @@ def test_a_child_has_a_session_of_its_own(sleeper: Child) -> None:
 def test_the_end_of_a_child_is_seen_with_its_code(code: str, expected: int) -> None:
     with Watch() as watch:
         watch.add(processes.spawn("short", [sys.executable, "-c", code], os.environ))
-        [(child, ended)], stop = watch.wait(WAIT_S)
-    assert (child.name, ended, stop) == ("short", expected, False)
+        [(child, ended)], signals = watch.wait(WAIT_S)
+    assert (child.name, ended, signals) == ("short", expected, set())
 
 
 def test_a_signal_to_stop_wakes_the_wait() -> None:
     with Watch() as watch:
         os.kill(os.getpid(), signal.SIGTERM)
-        assert watch.wait(WAIT_S) == ([], True)
+        assert watch.wait(WAIT_S) == ([], {signal.SIGTERM})
 
 
 def test_a_living_child_is_found_again_and_its_end_is_seen(sleeper: Child, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_living_child_is_found_again_and_its_end_is_seen(sleeper: Child, tmp_p
     with Watch() as watch:
         watch.add(found)
         found.send(signal.SIGTERM)
-        assert watch.wait(WAIT_S) == ([(found, None)], False)
+        assert watch.wait(WAIT_S) == ([(found, None)], set())
 
 
 def test_a_dead_child_is_not_found_and_its_file_goes(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from stentor.formats.crew import SeatOrder
 from support.onair import OnAir, loudness, pause
-from support.running import Running
+from support.running import Running, until
 
 pytestmark = pytest.mark.scenario
 VOICE = 0.02  # RMS of a second in which the time code sounds; hold and silence stay below a hundredth of full scale
@@ -73,6 +73,26 @@ def test_with_studio_and_usher_dead_every_edge_plays_on(on_air: OnAir, tmp_path:
     pause(2)
     on_air.assert_heard_is_taped(raw)
     assert sum(on_air.taped().was_hold("opus")) >= 6
+
+
+def test_a_reload_is_noticed_by_nobody(on_air: OnAir, tmp_path: Path) -> None:
+    """Who listens stays with the old edge until they leave; who comes meets the new one."""
+    on_air.speak(on_air.made.crew_link)
+    raw = {name: tmp_path / f"heard.{name}" for name in ("mp3", "opus")}
+    players = [on_air.spawn("curl", "-sN", on_air.mount(name), output=path) for name, path in raw.items()]
+    on_air.heard_at_least(raw["opus"], 10_000)
+    old = on_air.running.pids()["edge-0"]
+    on_air.running.reload()
+    until(lambda: on_air.board_keys("edge-0."), "the old edge retires")
+    late = tmp_path / "late.opus"
+    on_air.spawn("curl", "-sN", on_air.mount("opus"), output=late)
+    on_air.heard_at_least(late, 20_000)
+    assert all(player.poll() is None for player in players) and Path(f"/proc/{old}").exists()
+    assert on_air.edge().listeners == 1 and on_air.edge().pid != old
+    on_air.end()
+    until(lambda: not Path(f"/proc/{old}").exists(), "the old edge has ended with its last listener")
+    assert not on_air.board_keys("edge-0.")
+    on_air.assert_heard_is_taped({**raw})
 
 
 def test_a_listener_whose_edge_dies_resumes_at_the_chunk_it_had(on_air: OnAir, tmp_path: Path) -> None:

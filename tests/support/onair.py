@@ -51,6 +51,9 @@ class OnAir:
     def edge(self) -> board.Edge:
         return self._board.get("edge-0", board.Edge) or board.Edge(0)
 
+    def board_keys(self, prefix: str) -> list[str]:
+        return self._board.keys(prefix)
+
     def spawn(self, *argv: str, output: Path | None = None) -> subprocess.Popen[bytes]:
         out = subprocess.DEVNULL if output is None else self._stack.enter_context(output.open("wb"))
         process = subprocess.Popen(argv, env=self.running.environ, stdin=subprocess.DEVNULL, stdout=out)

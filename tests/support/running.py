@@ -107,6 +107,14 @@ class Running:
 
         return asyncio.run(create())
 
+    def reload(self) -> None:
+        """SIGHUP to `serve`; returns when edge and door are new processes."""
+        assert self._serve is not None
+        before = self.pids()
+        self._serve.send_signal(signal.SIGHUP)
+        for name in ("edge-0", "door-0"):
+            self.back(name, before[name] or 0)
+
     def stop(self) -> int:
         """SIGTERM to `serve`; -> its exit code."""
         assert self._serve is not None

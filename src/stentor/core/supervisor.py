@@ -1,4 +1,5 @@
-"""Which child process to start, end or give up, and when. Watches life, not health: a role tells its own troubles.
+"""Which child process to start, end, replace or give up, and when. Watches life, not health: a role tells its own
+troubles.
 
 `now` is in seconds on any monotonic clock. A child that ends is started again after a wait of `BACKOFF_S_MIN`, doubled
 at each further end up to `BACKOFF_S_MAX`; a life of `STEADY_S` makes the next wait short again.
@@ -23,12 +24,15 @@ class Do(StrEnum):
     START = "start"
     TERMINATE = "terminate"
     KILL = "kill"
+    REPLACE = "replace"  # start another one under its name; the old one goes on, and is called `old` from now on
+    RETIRE = "retire"  # let it take nobody new, and end when the last one has left
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     do: Do
     name: str
+    old: str = ""
 
 
 @dataclass(slots=True)
@@ -52,18 +56,24 @@ class Supervisor:
     _surplus: dict[str, _Child] = field(init=False, default_factory=dict)
     _stop_at: float = field(init=False, default=0.0)
     _told: set[Decision] = field(init=False, default_factory=set)
+    _reload: list[str] = field(init=False, default_factory=list)
+    _retiring: dict[str, bool] = field(init=False, default_factory=dict)  # by name: whether it was told to
+    _replaced: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self._children = {name: _Child() for name in self.wanted}
 
     def receive_found(self, name: str, now: float) -> None:
         """A child of an earlier supervisor lives. One that is not wanted any more will be ended."""
+        if _successor(name) in self._children and name not in self._children:
+            self._retiring[name] = False
+            return
         home = self._children if name in self._children else self._surplus
         home[name] = _Child(running=True, since=now, settled=True)
 
     def receive_exit(self, name: str, code: int | None, now: float) -> None:
         """A child has ended; `code` is None where it was not ours to wait for, negative for a signal."""
-        if self._surplus.pop(name, None) is not None:
+        if self._surplus.pop(name, None) is not None or self._retiring.pop(name, None) is not None:
             return
         child = self._children[name]
         steady = now - child.since >= STEADY_S
@@ -79,6 +89,21 @@ class Supervisor:
         child.wait_s = min(2 * child.wait_s, BACKOFF_S_MAX)
         self.restarts += 1
 
+    def receive_reload(self, names: Iterable[str]) -> None:
+        """Replace these children by new ones, without loss to whom they serve. Those that do not run start anyway."""
+        self._reload = [name for name in names if self._children[name].running and name not in self.awaited]
+
+    def receive_up(self, name: str) -> None:
+        """The new child `name` serves: those before it may retire."""
+        for old in self._retiring:
+            if _successor(old) == name:
+                self._retiring[old] = True
+
+    @property
+    def awaited(self) -> set[str]:
+        """Names of new children whose `receive_up` is waited for."""
+        return {_successor(old) for old, told in self._retiring.items() if not told}
+
     def receive_stop(self, now: float) -> None:
         """End everything; a second call changes nothing."""
         if not self.stopping:
@@ -87,7 +112,8 @@ class Supervisor:
     @property
     def running(self) -> list[str]:
         """Names of the children that live, wanted or not."""
-        return [name for name, child in (self._children | self._surplus).items() if child.running]
+        living = [name for name, child in (self._children | self._surplus).items() if child.running]
+        return living + list(self._retiring)
 
     @property
     def done(self) -> bool:
@@ -98,7 +124,25 @@ class Supervisor:
         """What is due. Each decision is given once; a start counts as carried out."""
         if self.stopping:
             return self._end(self.running, self._stop_at, now)
-        return self._start(now) + self._end_surplus(now)
+        return self._replace(now) + self._start(now) + self._end_surplus(now) + self._retire()
+
+    def _replace(self, now: float) -> list[Decision]:
+        """A new child has all the chances of one that has proved itself: the old one serves while it fails."""
+        decisions = []
+        for name in self._reload:
+            self._replaced += 1
+            old = f"{name}.{self._replaced}"
+            self._retiring[old] = False
+            self._children[name] = _Child(running=True, since=now, settled=True)
+            decisions.append(Decision(Do.REPLACE, name, old))
+        self._reload = []
+        return decisions
+
+    def _retire(self) -> list[Decision]:
+        due = [Decision(Do.RETIRE, old) for old, told in self._retiring.items() if told]
+        fresh = [decision for decision in due if decision not in self._told]
+        self._told.update(fresh)
+        return fresh
 
     def _start(self, now: float) -> list[Decision]:
         due = [name for name, child in self._children.items() if not child.running and child.start_at <= now]
@@ -123,3 +167,8 @@ class Supervisor:
             return self._stop_at + TERM_GRACE_S if self.running else None
         starts = [child.start_at for child in self._children.values() if not child.running]
         return min([*starts, *(child.since + TERM_GRACE_S for child in self._surplus.values())], default=None)
+
+
+def _successor(name: str) -> str:
+    """Under whose name the child that replaced `name` runs."""
+    return name.partition(".")[0]

@@ -78,6 +78,7 @@ class Door:
         self._key = ticket_key(settings.keys_dir)
         self._sequence = Sequence(settings.keys_dir / "ticket.seq")
         self._problem = ""
+        self._retired = False
         self._shows: dict[str, board.Show] = {}
         self._requests = self._tickets = self._refused = 0
         self._view = self._make_view(web)
@@ -121,6 +122,12 @@ class Door:
     def spare(self) -> int:
         return 0
 
+    def retire(self) -> None:
+        self._retired = True
+
+    def busy(self) -> bool:
+        return False
+
     def mint(self, show: str) -> door.Ticket | None:
         """A ticket for whoever asks; None while no number can be had for it."""
         try:
@@ -138,7 +145,9 @@ class Door:
         return door.Ticket(text, seq, expires * 1000)
 
     def publish(self) -> None:
-        """Put this worker's counters on the board."""
+        """Put this worker's counters on the board, unless another one has its name by now."""
+        if self._retired:
+            return
         at_ms = time.time_ns() // 1_000_000
         counters = board.Door(at_ms, os.getpid(), self._requests, self._tickets, self._refused)
         put(self._board, f"door-{self._worker}", counters)

@@ -49,6 +49,7 @@ class Edge:
     def __init__(self, settings: Settings, worker: int, loop: Loop) -> None:
         self._settings = settings
         self._worker = worker
+        self._key_on_board = f"edge-{worker}"
         self._board = Board(settings.board_dir)
         self._refused = 0
         self._key = ticket_key(settings.keys_dir)
@@ -63,6 +64,7 @@ class Edge:
         loop.tick_first(self._tick)
         loop.every(LOOK_S, self.program.look)
         loop.every(PUBLISH_S, self.publish)
+        self.publish()  # whoever waits for this worker to be up looks there
 
     def _tick(self) -> float:
         wake_s = self.mounts.tick()
@@ -116,6 +118,13 @@ class Edge:
         """Places of listeners who are not here. Whoever comes over a long way holds one from the handshake on."""
         return max(0, self._listeners_max - len(self.mounts))
 
+    def retire(self) -> None:
+        """Its counters go on under a name of their own, for as long as it serves anybody."""
+        self._key_on_board = f"edge-{self._worker}.{os.getpid()}"
+
+    def busy(self) -> bool:
+        return bool(len(self.mounts)) or self.mounts.leaving
+
     def publish(self) -> None:
         """Put this worker's counters on the board."""
         counters = self.mounts.counters
@@ -135,9 +144,11 @@ class Edge:
             pulls=self.pull.answered,
             pulls_waiting=self.pull.waiting,
         )
-        put(self._board, f"edge-{self._worker}", value)
+        put(self._board, self._key_on_board, value)
 
     def close(self) -> None:
+        if self._key_on_board != f"edge-{self._worker}":
+            self._board.drop(self._key_on_board)
         self.mounts.close()
         self._ear.close()
 

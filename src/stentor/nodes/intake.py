@@ -23,6 +23,7 @@ from stentor.settings import Settings
 
 T = TypeVar("T")
 EXIT_PORT_IN_USE = 3
+IDLE_LOOK_S = 0.5
 log = structlog.get_logger()
 
 
@@ -35,11 +36,18 @@ class Worker(Protocol):
         """Connections above `requests_max` that may wait for an answer now."""
         ...
 
+    def retire(self) -> None:
+        """Nobody new comes; somebody else serves under this worker's name."""
+
+    def busy(self) -> bool:
+        """Whether it serves anybody whose connection is not in the intake."""
+        ...
+
     def close(self) -> None: ...
 
 
 def run(name: str, settings: Settings, port: int, sndbuf_bytes: int, build: Callable[[Loop], Worker]) -> int:
-    """Serve on `port` until SIGTERM or SIGINT; -> exit code."""
+    """Serve on `port` until SIGTERM or SIGINT, or after SIGUSR1 until the last one has left; -> exit code."""
     try:
         held = secure.certificate(settings)
         listener = listen(settings.bind, port, sndbuf_bytes)
@@ -56,6 +64,8 @@ def run(name: str, settings: Settings, port: int, sndbuf_bytes: int, build: Call
         loop.every(secure.LOOK_S, partial(secure.refresh, held))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.stop())
+    retiring = partial(_retire, name, loop, server, worker)
+    signal.signal(signal.SIGUSR1, lambda *_: loop.call_soon(retiring))
     server.start()
     log.info("started", worker=name, port=port)
     loop.run()
@@ -64,6 +74,16 @@ def run(name: str, settings: Settings, port: int, sndbuf_bytes: int, build: Call
     loop.close()
     log.info("stopped", worker=name)
     return 0
+
+
+def _retire(name: str, loop: Loop, server: Server, worker: Worker) -> None:
+    """Take nobody new; end when nobody is left."""
+    if server.retired:
+        return
+    log.info("retiring", worker=name)
+    server.retire()
+    worker.retire()
+    loop.every(IDLE_LOOK_S, lambda: None if worker.busy() or len(server) else loop.stop())
 
 
 def limits(settings: Settings) -> Limits:

@@ -8,18 +8,25 @@ import signal
 import socket
 import sys
 import time
+from dataclasses import replace
 
 import structlog
 
 from stentor.core.supervisor import CANNOT_START, Decision, Do, Supervisor
 from stentor.io import processes
+from stentor.io.board import Board, BoardError
 from stentor.io.processes import Child, PidFiles
-from stentor.io.processes.watch import Taken, Watch, lock, taken
-from stentor.settings import Settings, to_environ
+from stentor.io.processes.watch import RELOAD_SIGNAL, STOP_SIGNALS, Taken, Watch, lock, taken
+from stentor.model import board
+from stentor.settings import SettingError, Settings, load, to_environ
 
 MEDIA_NICE = -5  # of the roles that carry the program: a crowd at the door must not make them late
 _MEDIA = ("studio", "usher", "edge")
+_RELOADED = ("edge", "door")  # by SIGHUP; the others are quick to restart and hold nobody's connection for long
+LOOK_S = 0.1  # at the board, while a new child is to come up
 _STREAM, _DATAGRAM = socket.SOCK_STREAM, socket.SOCK_DGRAM
+
+_SIGNALS = {Do.TERMINATE: signal.SIGTERM, Do.KILL: signal.SIGKILL, Do.RETIRE: signal.SIGUSR1}
 
 log = structlog.get_logger("serve")
 
@@ -72,6 +79,7 @@ class Serve:
 
     def __init__(self, settings: Settings, watch: Watch) -> None:
         self._environ = to_environ(settings)
+        self._board = Board(settings.board_dir)
         self._commands = children(settings)
         self._files = pid_files(settings)
         self._watch = watch
@@ -91,24 +99,61 @@ class Serve:
         while not self.supervisor.done:
             for decision in self.supervisor.tick(time.monotonic()):
                 self._carry_out(decision)
-            ended, stop = self._watch.wait(self._timeout_s())
+            ended, signals = self._watch.wait(self._timeout_s())
             for child, code in ended:
                 self._let_go(child, code)
-            if stop:
+            if not signals.isdisjoint(STOP_SIGNALS):
                 log.info("stopping", children=self.supervisor.running)
                 self.supervisor.receive_stop(time.monotonic())
+            elif RELOAD_SIGNAL in signals:
+                self._reload()
+            self._look_for_new()
         return self._farewell()
 
     def _timeout_s(self) -> float | None:
         deadline = self.supervisor.next_deadline()
-        return None if deadline is None else max(0.0, deadline - time.monotonic())
+        timeout_s = None if deadline is None else max(0.0, deadline - time.monotonic())
+        return timeout_s if not self.supervisor.awaited else min(LOOK_S, LOOK_S if timeout_s is None else timeout_s)
+
+    def _reload(self) -> None:
+        """New workers with the settings as they are now; what is wrong with those leaves everything as it is."""
+        try:
+            self._environ = to_environ(load())
+        except SettingError as error:
+            log.error("not reloaded", reason=str(error))
+            return
+        names = [name for name in self._commands if name.startswith(_RELOADED)]
+        log.info("reloading", children=names)
+        self.supervisor.receive_reload(names)
+
+    def _look_for_new(self) -> None:
+        """A worker puts its pid on the board when it accepts."""
+        for name in self.supervisor.awaited:
+            child = self._living.get(name)
+            if child is not None and self._pid_on_board(name) == child.pid:
+                self.supervisor.receive_up(name)
+
+    def _pid_on_board(self, name: str) -> int:
+        try:
+            value = self._board.get(name, board.Door if name.startswith("door") else board.Edge)
+        except BoardError:
+            return 0
+        return value.pid if value is not None else 0
 
     def _carry_out(self, decision: Decision) -> None:
-        if decision.do is Do.START:
+        if decision.do is Do.REPLACE:
+            self._rename(decision.name, decision.old)
+        if decision.do in (Do.START, Do.REPLACE):
             self._start(decision.name)
         elif decision.name in self._living:
-            number = signal.SIGKILL if decision.do is Do.KILL else signal.SIGTERM
-            self._living[decision.name].send(number)
+            self._living[decision.name].send(_SIGNALS[decision.do])
+
+    def _rename(self, name: str, old: str) -> None:
+        """The child under `name` is called `old` from now on, also for a `serve` that comes after this one."""
+        child = replace(self._living.pop(name), name=old)
+        self._files.write(child)
+        self._living[old] = child
+        self._watch.rename(child)
 
     def _start(self, name: str) -> None:
         argv = [sys.executable, "-m", "stentor.cli", *self._commands[name]]

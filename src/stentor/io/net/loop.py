@@ -57,6 +57,11 @@ class Loop:
         taken again in it, so no event meets the wrong owner."""
         self._deferred.append(call)
 
+    def call_soon(self, call: Callable[[], None]) -> None:
+        """Run `call` in the next turn; may be called from a signal handler."""
+        self._deferred.append(call)
+        os.eventfd_write(self._alarm, 1)
+
     def tick_first(self, tick: Callable[[], float]) -> None:
         """Call `tick` at each turn before anything else; it says when it wants to be called again (monotonic, s)."""
         self._tick = tick

@@ -77,6 +77,11 @@ class Mounts:
     def __len__(self) -> int:
         return len(self._in_step) + len(self._behind)
 
+    @property
+    def leaving(self) -> bool:
+        """Whether somebody has had all and has not closed yet."""
+        return bool(self._leaving)
+
     def by_rendition(self) -> dict[str, int]:
         """Listeners by name of rendition."""
         counts = Counter({channel.feed.rendition.name: len(channel) for channel in self._channels.values()})

@@ -85,6 +85,7 @@ class _Connection:
     """
 
     __slots__ = (
+        "answered",
         "closing",
         "deadline_s",
         "header",
@@ -104,6 +105,7 @@ class _Connection:
         self.mask = 0  # not watched yet
         self.out = b""
         self.keep_alive = True
+        self.answered = False
         self.closing = False
         self.requests: deque[Request] = deque()
         self.take_back: Callable[[], None] | None = None
@@ -137,6 +139,31 @@ class Server:
         self._room: dict[int, None] = {}  # who makes room: whoever has been longest without a whole request comes first
         self._handler = self._on_event
         self._accepting = False
+        self._retired = False
+
+    def __len__(self) -> int:
+        """Connections in the intake."""
+        return len(self._connections)
+
+    @property
+    def retired(self) -> bool:
+        return self._retired
+
+    def retire(self) -> None:
+        """Take whoever waits on the listening socket, then close it, and every connection after its next answer."""
+        self._retired = True
+        self._accept_all()
+        self._pause()
+        self._listener.close()
+        for fd, connection in list(self._connections.items()):
+            if connection.reader.idle and not connection.out and not connection.take_back and connection.answered:
+                self._close(fd)
+
+    def _accept_all(self) -> None:
+        before = -1
+        while self._accepting and before != self.counters.accepted:
+            before = self.counters.accepted
+            self._accept()
 
     def start(self) -> None:
         self._resume()
@@ -145,12 +172,13 @@ class Server:
     def stop(self) -> None:
         """Close the listening socket and every connection."""
         self._pause()
+        self._retired = True
         self._listener.close()
         for fd in list(self._connections):
             self._close(fd)
 
     def _resume(self) -> None:
-        if not self._accepting:
+        if not self._accepting and not self._retired:
             self._accepting = True
             self._loop.watch(self._listener.fileno(), _IN, lambda fd, mask: self._loop.defer(self._accept))
 
@@ -266,12 +294,23 @@ class Server:
             if isinstance(answer, Later):
                 self._await(fd, connection, request, answer)
                 return
-            _put(connection, request, answer)
+            self._put(connection, request, answer)
         if connection.reader.refused and connection.keep_alive:
             self._refuse(connection, connection.reader.refused)
         if connection.out:
             connection.deadline_s = time.monotonic() + self._limits.idle_timeout_s
             self._flush(fd, connection)
+
+    def _put(self, connection: _Connection, request: Request, answer: Response | Ready) -> None:
+        """Behind what is to be sent on `connection`, whose life it decides."""
+        keep_alive, head = request.keep_alive and not self._retired, request.method == "HEAD"
+        connection.answered = True
+        if isinstance(answer, Ready):
+            connection.keep_alive = keep_alive
+            connection.out += answer.bytes_for(keep_alive=keep_alive, head=head)
+        else:
+            connection.keep_alive = keep_alive and answer.body is not None
+            connection.out += encode(answer, keep_alive=connection.keep_alive, head=head)
 
     def _await(self, fd: int, connection: _Connection, request: Request, answer: Later) -> None:
         """Nothing is read meanwhile; that the peer leaves is seen. It has asked whole, so others make room first."""
@@ -285,7 +324,7 @@ class Server:
 
     def _give(self, fd: int, connection: _Connection, request: Request, response: Response | Ready) -> None:
         connection.take_back = None
-        _put(connection, request, response)
+        self._put(connection, request, response)
         self._answer_all(fd, connection)
 
     def _answer_one(self, fd: int, request: Request) -> Answer:
@@ -372,13 +411,3 @@ class Server:
         connection.reader.close()
         self._loop.forget(fd)
         connection.sock.close()
-
-
-def _put(connection: _Connection, request: Request, answer: Response | Ready) -> None:
-    """Behind what is to be sent on `connection`, whose life it decides."""
-    if isinstance(answer, Ready):
-        connection.keep_alive = request.keep_alive
-        connection.out += answer.bytes_for(keep_alive=request.keep_alive, head=request.method == "HEAD")
-        return
-    connection.keep_alive = request.keep_alive and answer.body is not None
-    connection.out += encode(answer, keep_alive=connection.keep_alive, head=request.method == "HEAD")

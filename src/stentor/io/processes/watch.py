@@ -15,10 +15,14 @@ from types import TracebackType
 from stentor.io.processes import Child
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+RELOAD_SIGNAL = signal.SIGHUP
 
 
 class Watch:
-    """An epoll over pidfds and the signals that ask us to stop. One at a time in a process, in its main thread."""
+    """An epoll over pidfds and the signals that ask us to stop or to reload.
+
+    One at a time in a process, in its main thread.
+    """
 
     def __init__(self) -> None:
         self._children: dict[int, Child] = {}
@@ -28,7 +32,8 @@ class Watch:
 
     def __enter__(self) -> Watch:
         self._wakeup = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
-        self._handlers = {number: signal.signal(number, lambda *_: None) for number in STOP_SIGNALS}
+        numbers = (*STOP_SIGNALS, RELOAD_SIGNAL)
+        self._handlers = {number: signal.signal(number, lambda *_: None) for number in numbers}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -45,18 +50,23 @@ class Watch:
         self._children[child.pidfd] = child
         self._epoll.register(child.pidfd, select.EPOLLIN)
 
-    def wait(self, timeout_s: float | None) -> tuple[list[tuple[Child, int | None]], bool]:
-        """-> (children that ended and are no longer watched, each with its exit code; whether we are to stop)."""
-        ended, stop = [], False
+    def rename(self, child: Child) -> None:
+        """From now on the child with this pidfd is `child`."""
+        self._children[child.pidfd] = child
+
+    def wait(self, timeout_s: float | None) -> tuple[list[tuple[Child, int | None]], set[int]]:
+        """-> (children that ended and are no longer watched, each with its exit code; signals that came)."""
+        ended: list[tuple[Child, int | None]] = []
+        signals: set[int] = set()
         for fd, _ in self._epoll.poll(timeout_s):
             if fd == self._read:
-                stop = any(number in STOP_SIGNALS for number in os.read(self._read, 64))
+                signals = set(os.read(self._read, 64))
             else:
                 child = self._children.pop(fd)
                 self._epoll.unregister(fd)
                 ended.append((child, child.reap()))
                 child.close()
-        return ended, stop
+        return ended, signals
 
 
 class Taken(RuntimeError):
