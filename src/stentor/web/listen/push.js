@@ -196,7 +196,7 @@ export class Push {
   /** Getting ready took time. */
   #playing() {
     this.#lag.resumed(nowS());
-    if (this.#following) this.#putRight(this.behindS() + this.#lag.moveS - this.#goalS());
+    if (this.#following && this.#starts === STARTS_MAX) this.#putRight(this.behindS() + this.#lag.moveS - this.#goalS());
   }
 
   #putRight(lateS) {
