@@ -10,8 +10,6 @@ import ssl
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cryptography import x509
-
 
 class TlsError(ValueError):
     """These files are no certificate to serve with; the text says why."""
@@ -73,6 +71,8 @@ def _new_context() -> ssl.SSLContext:
 
 def _check(chain: Path, key: Path) -> datetime:
     """-> when the certificate expires. Raises `TlsError`."""
+    from cryptography import x509  # a tenth of a second, which a role without TLS can do without when it comes back
+
     try:
         certificate = x509.load_pem_x509_certificate(chain.read_bytes())
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain, key)
