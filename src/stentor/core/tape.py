@@ -128,6 +128,7 @@ class TapeReader:
 
     key_checks: Callable[[bytes, bytes, bytes], bool]  # (public key, message, signature)
     hash_chunks: bool = True  # whether to hash the bytes of chunks too; without, CRC and chain only
+    chunks_later: bool = False  # whether to leave bytes and CRC of chunks to `unchanged`
     meta: tapemeta.SegmentMeta | None = None
     holds: dict[int, chunks.Hold] = field(default_factory=dict)
     headers: dict[int, bytes] = field(default_factory=dict)
@@ -184,7 +185,7 @@ class TapeReader:
     def receive_more(self, data: bytes | memoryview) -> bool:
         """Go on with the last segment from `resume_at`; `data` is the whole segment as it is now."""
         self.tail, data = None, memoryview(data)
-        for found in tape.scan(data, self.resume_at):
+        while (found := self._next(data)) is not None:
             if isinstance(found, tape.Record) and self._cut_in_chain(found):
                 found = tape.Broken(found.offset, "record cut short in its chain", True)
             if isinstance(found, tape.Broken):
@@ -194,6 +195,10 @@ class TapeReader:
                 return False
             self.resume_at = found.end
         return True
+
+    def _next(self, data: memoryview) -> tape.Record | tape.Broken | None:
+        """What stands at `resume_at`. A copy is not looked at again, and so now."""
+        return tape.read(data, self.resume_at, chunks_later=self.chunks_later and not self._to_repeat)
 
     @property
     def _before(self) -> bytes:
@@ -288,41 +293,37 @@ class TapeReader:
         assert self.meta is not None
         if record.n != self.next_n or record.last < record.n:
             return self._find(record.offset, f"chunks {record.n}..{record.last} where {self.next_n} belongs")
-        if record.ids != self.index.ids:
-            if set(record.ids) != set(self.index.ids):
-                return self._find(record.offset, "a record without all renditions")
-            record = record.in_order(self.index.ids)
+        if record.ids != self.index.ids and set(record.ids) != set(self.index.ids):
+            return self._find(record.offset, "a record without all renditions")
+        record = record.in_order(self.index.ids)
         if record.last != record.n and any(record.lengths):
             return self._find(record.offset, "bytes for more than one chunk")
         if record.last - self.meta.first_n >= CHUNKS_MAX:
             return self._find(record.offset, f"more than {CHUNKS_MAX} chunks")
-        if self.hash_chunks and (reason := self._changed(data, record, self.renditions)):
+        if self.hash_chunks and not self.chunks_later and (reason := self._changed(data, record, self.renditions)):
             return self._find(record.offset, reason)
         self._keep_chunks(record)
         return True
 
-    def changed(self, segments: Sequence[memoryview], share: int, shares: int) -> Finding | None:
-        """The first record whose table does not cover the bytes of its chunks, among a share of those read so far.
+    def unchanged(self, segments: Sequence[memoryview], share: int, shares: int) -> bool:
+        """Whether a share of the CHUNKS records read so far are whole, and their tables those of their bytes.
 
-        This is what `hash_chunks` leaves out: each record can be checked by itself, once all their tables are known to
+        This is what `chunks_later` leaves out: each record can be checked by itself, once all their tables are known to
         be on the chain, and so by several processes. Shares count from 0 on; `segments` are those that were fed.
         """
         count = len(self._places) // 2
         first, stop = (count * edge // shares for edge in (share, share + 1))
-        before = self._record(segments, first - 1).digests if first else [tape.GENESIS] * len(self.index.ids)
-        for place in range(first, stop):
-            record = self._record(segments, place)
-            segment = self._places[2 * place]
-            if reason := self._changed(segments[segment], record, dict(zip(record.ids, before, strict=True))):
-                return Finding(segment, record.offset, reason)
-            before = record.digests
-        return None
-
-    def _record(self, segments: Sequence[memoryview], place: int) -> tape.Record:
-        """A CHUNKS record that was read before."""
-        segment, offset = self._places[2 * place : 2 * place + 2]
-        record = tape.parse(segments[segment], offset)
-        return record if record.ids == self.index.ids else record.in_order(self.index.ids)
+        before = [tape.GENESIS] * len(self.index.ids)
+        for place in range(max(0, first - 1), stop):
+            segment, offset = self._places[2 * place : 2 * place + 2]
+            record = tape.read(segments[segment], offset)
+            if not isinstance(record, tape.Record):
+                return False
+            record = record.in_order(self.index.ids)
+            if place >= first and self._changed(segments[segment], record, dict(zip(record.ids, before, strict=True))):
+                return False
+            before = list(record.digests)
+        return True
 
     def _changed(self, data: memoryview, record: tape.Record, before: Mapping[int, bytes]) -> str:
         """What is wrong if the digests of the record, after `before`, are not those of its bytes; or ""."""

@@ -90,6 +90,8 @@ class Record(NamedTuple):
 
     def in_order(self, ids: tuple[int, ...]) -> Record:
         """The same record with its parts in the order of `ids`, which must be those that it has."""
+        if self.ids == ids:
+            return self
         parts = self.parts
         digests, offsets, lengths = zip(*(parts[part_id] for part_id in ids), strict=True)
         return self._replace(ids=ids, digests=digests, lengths=lengths, offsets=offsets)
@@ -141,8 +143,11 @@ def plain(part_id: int, data: bytes) -> Part:
     return Part(part_id, sha256(data).digest(), data)
 
 
-def read(buffer: bytes | memoryview, offset: int = 0) -> Record | Broken | None:
-    """The record at `offset`, None at the exact end of the buffer, or why there is none. Checks magic, bounds, CRC."""
+def read(buffer: bytes | memoryview, offset: int = 0, *, chunks_later: bool = False) -> Record | Broken | None:
+    """The record at `offset`, None at the exact end of the buffer, or why there is none. Checks magic, bounds, CRC.
+
+    With `chunks_later` the CRC of a CHUNKS record is left to a second look.
+    """
     size = len(buffer)
     if offset == size:
         return None
@@ -158,7 +163,8 @@ def read(buffer: bytes | memoryview, offset: int = 0) -> Record | Broken | None:
     if stop + _TAIL.size > size:
         return Broken(offset, "record cut short", True)
     crc, _ = _TAIL.unpack_from(buffer, stop)
-    if zlib.crc32(memoryview(buffer)[offset:stop]) != crc:
+    unseen = chunks_later and kind == Kind.CHUNKS
+    if not unseen and zlib.crc32(memoryview(buffer)[offset:stop]) != crc:
         return Broken(offset, "checksum does not match", stop + _TAIL.size == size)
     try:
         return parse(buffer, offset)

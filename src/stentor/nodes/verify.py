@@ -130,19 +130,28 @@ def _no_tape(path: Path) -> str:
 
 
 def _read(segments: Sequence[memoryview]) -> TapeReader:
-    """Read and check all segments: first all but the bytes of chunks, then these, those of a long tape on all cores."""
-    reader = TapeReader(keys.verify, hash_chunks=False)
+    """Read and check all segments. A long tape that is not spotless is read again in one go, to say what is where."""
+    if sum(map(len, segments)) >= SHARED_BYTES_MIN:
+        reader = _fed(segments, chunks_later=True)
+        spotless = reader.sound and reader.tail is None and not reader.remains
+        if spotless and _unchanged(reader, segments):
+            return reader
+    return _fed(segments)
+
+
+def _fed(segments: Sequence[memoryview], *, chunks_later: bool = False) -> TapeReader:
+    reader = TapeReader(keys.verify, chunks_later=chunks_later)
     all(map(reader.receive_segment, segments))
-    shares = len(os.sched_getaffinity(0)) if sum(map(len, segments)) >= SHARED_BYTES_MIN else 1
-
-    def unchanged(share: int) -> bool:
-        return reader.changed(segments, share, shares) is None
-
-    others = [forked.ask(partial(unchanged, share)) for share in range(1, shares)]
-    answers = [unchanged(0), *(answer() for answer in others)]
-    if not all(answers) and (changed := reader.changed(segments, answers.index(False), shares)):
-        reader.findings.append(changed)
     return reader
+
+
+def _unchanged(reader: TapeReader, segments: Sequence[memoryview]) -> bool:
+    """Whether the bytes of all chunks are those that were signed: all cores look, each at its share."""
+    shares = len(os.sched_getaffinity(0))
+    ask = partial(reader.unchanged, segments, shares=shares)
+    others = [forked.ask(partial(ask, share)) for share in range(1, shares)]
+    answers = [ask(0), *(answer() for answer in others)]  # each has to be waited for
+    return all(answers)
 
 
 def _beyond_gap(directory: Path, count: int) -> str:
