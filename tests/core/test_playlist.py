@@ -8,18 +8,21 @@ from hypothesis import strategies as st
 
 from stentor.core.playlist import (
     AHEAD_SEGMENTS_MAX,
+    PAST_NAME,
     SEGMENTS_MAX,
     BadRequest,
     Directives,
     Layout,
     Live,
+    Past,
     directives,
     needed,
     parse_name,
+    variants,
 )
 from stentor.formats import m3u8
 from stentor.model.grid import FIRST_N, Grid
-from stentor.model.rendition import AAC, AAC_LOW, OPUS
+from stentor.model.rendition import AAC, AAC_LOW, MP3, OPUS
 
 SLOTS = 128
 LAYOUTS = [
@@ -204,3 +207,31 @@ def test_the_playlist_of_playlists():
         '#EXT-X-STREAM-INF:BANDWIDTH=70000,AVERAGE-BANDWIDTH=66000,CODECS="mp4a.40.2"',
         "a/live.m3u8",
     ]
+
+
+@given(layouts, st.integers(1, 60), st.integers(0, 900), st.booleans())
+def test_the_past_is_every_recorded_chunk_once_and_never_changes(layout, first_n, count, ended):
+    past = Past(layout, first_n, first_n + count, ended)
+    media = past.render()
+    spans = [tuple(map(int, segment.uri.removesuffix(".m4s").split("-"))) for segment in media.segments]
+    listed = [n for first, last in spans for n in range(first, last + 1)]
+    assert listed == list(range(first_n, (past.last_n if ended else past.listed.last_n) + 1)) or not spans
+    assert not spans or first_n + count - listed[-1] < (1 if ended else layout.segment_chunks)
+    assert media.first_msn == (first_n - FIRST_N) // layout.segment_chunks and media.kind == "EVENT"
+    assert m3u8.media(past.listed.render()) == m3u8.media(media)
+    later = Past(layout, first_n, past.last_n + 3 * layout.segment_chunks, ended=True)
+    if not ended:
+        assert m3u8.media(later.render()).startswith(m3u8.media(media))
+
+
+@given(layouts, st.integers(1, 60), st.integers(0, 900))
+def test_segments_of_the_past_join_and_keep_to_the_target(layout, first_n, count):
+    media = Past(layout, first_n, first_n + count, ended=True).render()
+    assert all(round(segment.duration_s) <= media.target_s for segment in media.segments)
+    for one, following in pairwise(media.segments):
+        assert abs(one.began_ms + one.duration_s * 1000 - following.began_ms) <= 1.0 + 1e-6
+
+
+def test_variants_are_what_hls_can_carry():
+    listed = variants("", PAST_NAME, (OPUS, MP3, AAC))
+    assert [(one.uri, one.codecs) for one in listed] == [("aac/dvr.m3u8", "mp4a.40.2"), ("opus/dvr.m3u8", "opus")]

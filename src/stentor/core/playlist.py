@@ -1,5 +1,7 @@
 """What an HLS playlist of a rendition says at a given moment, and for which request it has to wait.
 
+`Live` slides along with the ring, `Past` grows with the tape.
+
 Parts are chunks, or as many of them as make half a second; segments are four seconds of parts. Both are counted from
 chunk 1: segment `msn` has the chunks `msn * S + 1 .. (msn + 1) * S`. Names are the same wherever they are made, and a
 name once given never means anything else. (draft-pantos-hls-rfc8216bis, section 6.2.5.)
@@ -7,15 +9,19 @@ name once given never means anything else. (draft-pantos-hls-rfc8216bis, section
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
 from stentor.formats import m3u8
 from stentor.model.grid import FIRST_N, SAMPLE_RATE, Grid
-from stentor.model.rendition import Rendition
+from stentor.model.rendition import AAC, AAC_LOW, OPUS, Rendition
 
+RENDITIONS = (AAC, AAC_LOW, OPUS)  # what can be had as HLS; a player begins with the first
+CODECS = {"aac": "mp4a.40.2", "opus": "opus"}
+OVERHEAD_BPS = 8_000  # of fragments
+PEAK = 1.3
 PART_S_MIN = 0.5
 SEGMENT_S = 4
 SEGMENTS_MAX = 10  # whole ones in a live playlist; the ring keeps half as much again, for who is slow to fetch
@@ -285,3 +291,56 @@ class Live:
         next_uri = "" if self.ended else NAMES.part(whole, len(tail))
         began_ms = layout.began_ms(layout.chunks(whole).start)
         return m3u8.LowLatency(layout.part_target_s, skip_until_s, tail, began_ms, next_uri, reports)
+
+
+PAST_NAME = "dvr.m3u8"
+
+
+class Past(NamedTuple):
+    """The playlist of one rendition from the first recorded chunk on: chunks `first_n`..`last_n` are on tape.
+
+    It never loses a segment, so that a player may go back to the beginning, and ends when the show has.
+    """
+
+    layout: Layout
+    first_n: int
+    last_n: int
+    ended: bool
+
+    @property
+    def segments(self) -> range:
+        """Numbers of the segments that are whole; the first and, at the end, the last may be shorter than the rest."""
+        size = self.layout.segment_chunks
+        stop = self.last_n // size
+        if self.ended:
+            stop = -(-(self.last_n + 1 - FIRST_N) // size)
+        return range((self.first_n - FIRST_N) // size, stop)
+
+    @property
+    def listed(self) -> Past:
+        """The same playlist, by the last chunk that it lists: equal for as long as the text is."""
+        return self._replace(last_n=min(self.last_n, self.segments.stop * self.layout.segment_chunks))
+
+    def render(self) -> m3u8.Media:
+        segments = [self._segment(msn) for msn in self.segments]
+        return m3u8.Media(self.layout.target_s, self.segments.start, NAMES.header, segments, self.ended, kind="EVENT")
+
+    def _segment(self, msn: int) -> m3u8.Segment:
+        whole = self.layout.chunks(msn)
+        chunks = range(max(whole.start, self.first_n), min(whole.stop, self.last_n + 1))
+        duration_s, began_ms = self.layout.duration_s(chunks), self.layout.began_ms(chunks.start)
+        return m3u8.Segment(f"{chunks[0]}-{chunks[-1]}{NAMES.end}", duration_s, began_ms)
+
+
+def variants(base: str, name: str, renditions: Sequence[Rendition] = RENDITIONS) -> list[m3u8.Variant]:
+    """Those of `renditions` that can be had as HLS, each with the playlist `name` in its directory below `base`."""
+    return [
+        m3u8.Variant(
+            f"{base}{rendition.name}/{name}",
+            CODECS[rendition.codec],
+            round(rendition.bitrate_bps * PEAK) + OVERHEAD_BPS,
+            rendition.bitrate_bps + OVERHEAD_BPS,
+        )
+        for rendition in RENDITIONS
+        if rendition in renditions
+    ]

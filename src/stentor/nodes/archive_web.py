@@ -15,20 +15,24 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from stentor.core.playlist import NAMES, PAST_NAME, SEGMENT_S
+from stentor.core.playlist import RENDITIONS as HLS_RENDITIONS
 from stentor.core.replay import KINDS
-from stentor.formats import proof
+from stentor.formats import m3u8, proof
 from stentor.io.http import Problem, application
 from stentor.io.http.ranged import Body, ranged_response
 from stentor.model.rendition import Rendition
+from stentor.nodes import archive_hls
 from stentor.nodes.recorded import Recorded
 from stentor.nodes.shelf import Shelf
 
 CHUNKS_MAX = 40  # in one answer
 _SHOW = re.compile(r"[a-z0-9-]{1,32}")
-_SPAN = re.compile(r"(\d{1,9})-(\d{1,9})")
+_SPAN = re.compile(r"(\d{1,9})-(\d{1,9})(?:\.m4s)?")  # some players go by how a name ends
 _SEGMENT = re.compile(r"(\d{4})\.tape")
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 _FOR_NOW = {"Cache-Control": "no-store"}
+_FOR_AN_HOUR = {"Cache-Control": "public, max-age=3600"}
 _LAST_CHUNK = "Stentor-Last"  # the newest chunk in an answer of chunks
 _EXPOSED = ["Accept-Ranges", "Content-Length", "Content-Range", "Content-Disposition", "ETag", _LAST_CHUNK]
 _OPEN = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": ", ".join(_EXPOSED)}
@@ -116,6 +120,25 @@ class Archive:
             raise Problem(404, "not-recorded", "These chunks are not recorded.", f"Recorded are {oldest}..{newest}.")
         return max(first, oldest), min(last, newest), last <= newest or found.ended
 
+    def index(self, request: Request) -> Response:
+        body = archive_hls.multivariant(self._show(request))
+        return Response(body, media_type=m3u8.CONTENT_TYPE, headers=_FOR_AN_HOUR)
+
+    def playlist(self, request: Request) -> Response:
+        found = self._show(request)
+        text = archive_hls.media(found, self._hls(found, request))
+        if text is None:
+            again = {**_FOR_NOW, "Retry-After": str(SEGMENT_S)}
+            raise Problem(404, "not-recorded", "Nothing is recorded yet.", "A segment takes some seconds.", again)
+        fresh = {"Cache-Control": f"public, max-age={text.fresh_s}"} if text.fresh_s else _FOREVER
+        return _either(request, text, {**fresh, "Vary": "Accept-Encoding"})
+
+    def _hls(self, found: Recorded, request: Request) -> Rendition:
+        rendition = self._rendition(found, request)
+        if rendition not in HLS_RENDITIONS:
+            raise Problem(404, "no-playlist", "This rendition is not to be had as HLS.")
+        return rendition
+
     def segment(self, request: Request) -> Response:
         found = self._show(request)
         match = _SEGMENT.fullmatch(request.path_params["file"])
@@ -127,6 +150,13 @@ class Archive:
         etag = f"{found.meta.t0_wall_ns:x}-{segment}-{size}"  # a segment only grows
         headers = _FOREVER if found.ended else _FOR_NOW
         return ranged_response(request, Body(size, etag, "application/octet-stream", read, headers))
+
+
+def _either(request: Request, text: archive_hls.Text, headers: dict[str, str]) -> Response:
+    """As it is, or small where that is accepted."""
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return Response(text.body, media_type=m3u8.CONTENT_TYPE, headers=headers)
+    return Response(text.gzipped, media_type=m3u8.CONTENT_TYPE, headers={**headers, "Content-Encoding": "gzip"})
 
 
 def _saved_as(name: str) -> dict[str, str]:
@@ -149,6 +179,9 @@ def build_app(shelf: Shelf) -> ASGIApp:
         Route("/archive/{show}/info", archive.info),
         Route("/archive/{show}/proof/{rendition}.json", archive.proof),
         Route("/archive/{show}/tape/{file}", archive.segment),
+        Route(f"/archive/{{show}}/{PAST_NAME}", archive.index),
+        Route(f"/archive/{{show}}/{{rendition}}/{PAST_NAME}", archive.playlist),
+        Route(f"/archive/{{show}}/{{rendition}}/{NAMES.header}", archive.header),
         Route("/archive/{show}/{rendition}/header", archive.header),
         Route("/archive/{show}/{rendition}/{span}", archive.chunks),
         Route("/archive/{path:path}", _elsewhere, methods=["GET", "HEAD", "OPTIONS"]),

@@ -7,18 +7,14 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 
 from stentor.core.fanout import Feed
-from stentor.core.playlist import PLAYLIST_NAME, BadRequest, Kind, Layout, Live, Wanted, resolve
+from stentor.core.playlist import PLAYLIST_NAME, RENDITIONS, BadRequest, Kind, Layout, Live, Wanted, resolve, variants
 from stentor.formats import chunks, m3u8
 from stentor.formats.problem import refusal
 from stentor.io.net.http import Ready
 from stentor.io.net.server import Answer, Give, Later
 from stentor.model.http import Response
-from stentor.model.rendition import AAC, AAC_LOW, OPUS, Rendition
+from stentor.model.rendition import Rendition
 
-RENDITIONS = (AAC, AAC_LOW, OPUS)
-CODECS = {"aac": "mp4a.40.2", "opus": "opus"}
-OVERHEAD_BPS = 8_000  # of fragments
-PEAK = 1.3
 GIVES_A_TURN = 200  # answers to waiting requests, before the loop looks at the ring again
 KEPT_MAX = 64  # encoded answers
 _CORS = ("Access-Control-Allow-Origin", "*")
@@ -29,17 +25,9 @@ _GONE = Ready(refusal(404, "not-here", "Not Found", "not yet, or not any more"))
 
 def index(base: str) -> Response:
     """The playlist of playlists; `base` is the path of the show's directory."""
-    variants = [
-        m3u8.Variant(
-            f"{base}/{rendition.name}/{PLAYLIST_NAME}",
-            CODECS[rendition.codec],
-            round(rendition.bitrate_bps * PEAK) + OVERHEAD_BPS,
-            rendition.bitrate_bps + OVERHEAD_BPS,
-        )
-        for rendition in RENDITIONS
-    ]
+    listed = variants(f"{base}/", PLAYLIST_NAME)
     headers = (("Content-Type", m3u8.CONTENT_TYPE), _CORS, ("Cache-Control", "no-store"))
-    return Response(200, headers, m3u8.multivariant(variants).encode())
+    return Response(200, headers, m3u8.multivariant(listed).encode())
 
 
 @dataclass(slots=True, eq=False)
