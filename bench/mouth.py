@@ -201,7 +201,7 @@ async def hear(page: Page, ear: PageEar, seconds: float) -> dict[str, int]:
         if passed_s % TELL_S < DRAIN_S:
             print(f"{passed_s:.0f} s: {last}", file=sys.stderr, flush=True)
         last = await drain(page, ear)
-    return {name: last[name] - first[name] for name in COUNTERS}
+    return {name: last[name] - first[name] for name in COUNTERS} | {"behind_ms_said": last["behind_ms"]}
 
 
 async def drain(page: Page, ear: PageEar) -> dict[str, int]:
@@ -237,6 +237,7 @@ def report(
         "mouth_to_show_ms": spread(list(in_show.values())),
         "chunk_whole_ms": spread([late_ms for _, late_ms in wire.chunks]),
         "behind_ms": spread([value for _, value in behind]),
+        "behind_ms_last": round(behind[-1][1]),
         **figures,
         **order([burst.number for burst, _ in behind], in_show),
         **gaps(behind, touches_ms, wire.chunks),
