@@ -61,7 +61,7 @@ TELL_S = 60.0
 CLOCK_LOOKS = 10
 STEP_MS = 10.0  # what is played later than what came before by more is a gap
 GAPS_TOLD = 20
-BEFORE_MS = 2_000.0
+BEFORE_MS = 2_000.0  # a gap is told with the latest chunk that came so long before it
 NEAR_MS = 1_000.0  # a gap so near to a seek or a change of rate is the page's doing
 QUICK_S = 10.0
 COUNTERS = ("stalls", "skips", "seeks", "rate_changes")
@@ -99,7 +99,7 @@ def run_off(ppm: float) -> StageClock:
 
 @dataclass(slots=True)
 class Told:
-    """A burst by its number since 1970: how late it was in the show, and how late at the ear."""
+    """A burst by its number since 1970, and how late it was where it was heard."""
 
     number: int
     late_ms: float
@@ -228,19 +228,19 @@ def report(
     in_show = {burst.number: burst.late_ms for burst in placed}
     behind = [(burst, burst.late_ms - in_show[burst.number]) for burst in heard if burst.number in in_show]
     late = spread([burst.late_ms for burst in heard])
-    goal_ms = GOALS_MS[trial.chunk_ms]
+    goal_ms, broken = GOALS_MS[trial.chunk_ms], gaps(behind, touches_ms, wire.chunks)
     return {
         **msgspec.to_builtins(trial),
         "late_ms": late,
         "goal_ms": goal_ms,
-        "met": late["p95"] <= goal_ms and not figures["stalls"],
+        "met": late["p95"] <= goal_ms and not figures["stalls"] and not broken["gaps"],
         "mouth_to_show_ms": spread(list(in_show.values())),
         "chunk_whole_ms": spread([late_ms for _, late_ms in wire.chunks]),
         "behind_ms": spread([value for _, value in behind]),
         "behind_ms_last": round(behind[-1][1]),
         **figures,
         **order([burst.number for burst, _ in behind], in_show),
-        **gaps(behind, touches_ms, wire.chunks),
+        **broken,
     }
 
 
@@ -296,8 +296,8 @@ def main() -> None:
     parser.add_argument("--trial", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended
     if arguments.trial:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what it started is ended
         trial = msgspec.json.decode(arguments.trial, type=Trial)
         print(json.dumps(asyncio.run(measure(trial))))
         return
