@@ -26,6 +26,8 @@ from stentor.nodes.recorder import Recorder, new_meta, recover
 from stentor.settings import Settings
 
 SEAL_PATIENCE_S = 10.0
+LATE_NS_MAX = 30_000_000_000  # a studio that comes later to a start records from when it came
+CLOCK_CHUNKS_MAX = 2  # by which a clock that is kept right may have moved against the grid
 log = structlog.get_logger()
 
 
@@ -48,6 +50,17 @@ def lay_grid(starts_at_ms: int, chunk_ms: int, wall_ns: int, mono_ns: int) -> Gr
     before = -((wall_ns - starts_ns) // chunk_ns) + 1
     t0 = starts_ns - before * chunk_ns
     return Grid(t0, mono_ns - (wall_ns - t0), chunk_ms * 48)
+
+
+def first_live(grid: Grid, starts_at_ms: int, wall_ns: int, mono_ns: int) -> int:
+    """The first chunk of a show that starts now, by the clock, or did so a moment ago: the one laid for its start.
+
+    If the clock was set since the grid was laid, it is the chunk by the clock as it is now.
+    """
+    n = (starts_at_ms * 1_000_000 - grid.t0_wall_ns) * 48_000 // (1_000_000_000 * grid.chunk_samples)
+    late_ns = min(max(0, wall_ns - starts_at_ms * 1_000_000), LATE_NS_MAX)
+    by_clock = grid.n_at(mono_ns - late_ns)
+    return n if abs(n - by_clock) <= CLOCK_CHUNKS_MAX else by_clock
 
 
 def attach_ring(settings: Settings, show: board.Show, taped: TapeReader | None) -> rings.Ring:
@@ -135,8 +148,7 @@ class ShowRun:
 
     def _go_live(self, change: Change) -> None:
         """Recording begins at T0, on its chunk, even if the studio comes to it a little late."""
-        at_start = (self.show.starts_at_ms * 1_000_000 - self.grid.t0_wall_ns) * 48_000
-        n = at_start // (1_000_000_000 * self.grid.chunk_samples)
+        n = first_live(self.grid, self.show.starts_at_ms, time.time_ns(), time.monotonic_ns())
         if change.cause is not Cause.STARTS:
             n = self.grid.n_at(time.monotonic_ns()) + 1
         self.ring.live_n = max(n, self.ring.oldest(), FIRST_N)
