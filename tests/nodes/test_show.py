@@ -11,7 +11,7 @@ T0_N = 1_801  # in half seconds: the grid began between one and two chunks befor
 
 
 def go(after_s: float, clock_set_s: float = 0.0) -> int:
-    """The first chunk of a show that goes live `after_s` after its grid was laid, the clock set by so much meanwhile."""
+    """The first chunk of a show that goes live `after_s` after its grid was laid, the clock set by this much."""
     grid = lay_grid(STARTS_MS, 500, LAID_WALL, LAID_MONO)
     passed = int(after_s * S)
     return first_live(grid, STARTS_MS, LAID_WALL + passed + int(clock_set_s * S), LAID_MONO + passed)

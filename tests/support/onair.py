@@ -30,7 +30,16 @@ T = TypeVar("T")
 class OnAir:
     """A show of `running` with its host on air from the start. Ends every process that it started."""
 
-    def __init__(self, running: Running, stack: ExitStack, tmp: Path, *, starts_in_s: float = 5.0) -> None:
+    def __init__(
+        self,
+        running: Running,
+        stack: ExitStack,
+        tmp: Path,
+        *,
+        starts_in_s: float = 5.0,
+        environ: dict[str, str] | None = None,
+    ) -> None:
+        self._environ = running.environ if environ is None else environ
         self.running, self._stack, self._tmp = running, stack, tmp
         order = NewShow("An evening's talk", starts_in_s=starts_in_s, guests=("Guest",), on_air=("Host", "Guest"))
         self.made: ShowMade = self.ask(lambda admin: admin.create(order))
@@ -56,7 +65,7 @@ class OnAir:
 
     def spawn(self, *argv: str, output: Path | None = None) -> subprocess.Popen[bytes]:
         out = subprocess.DEVNULL if output is None else self._stack.enter_context(output.open("wb"))
-        process = subprocess.Popen(argv, env=self.running.environ, stdin=subprocess.DEVNULL, stdout=out)
+        process = subprocess.Popen(argv, env=self._environ, stdin=subprocess.DEVNULL, stdout=out)
         self._stack.callback(process.wait)
         self._stack.callback(process.kill)
         return process

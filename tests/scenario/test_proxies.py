@@ -1,0 +1,112 @@
+"""The configurations in deploy/, as they stand but for ports and files, in front of a real show."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from stentor.clients.installation import accepts, free_ports
+from support.certs import certificate
+from support.onair import OnAir
+from support.running import Running, installation, until
+
+pytestmark = pytest.mark.scenario
+DEPLOY = Path(__file__).parents[2] / "deploy"
+ROLES = {"door": 8000, "edge": 8001, "desk": 8002, "studio": 8003, "archive": 8004}
+
+
+def with_ports(name: str, running: Running) -> str:
+    text = (DEPLOY / name).read_text()
+    for role, port in ROLES.items():
+        text = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{getattr(running.settings, f'{role}_port')}")
+    assert not re.search(r"127\.0\.0\.1:80\d\d\b", text)
+    return text
+
+
+def nginx(running: Running, port: int, tmp: Path) -> list[str]:
+    text = with_ports("nginx.conf", running).replace("listen 443 ssl", f"listen 127.0.0.1:{port} ssl")
+    text = text.replace("/etc/stentor/tls/", f"{tmp}/")
+    places = "".join(
+        f"{kind}_temp_path {tmp}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    (tmp / "nginx.conf").write_text(
+        f"daemon off; pid {tmp}/pid; error_log stderr; events {{}}\nhttp {{ access_log off;\n{places}{text}}}\n"
+    )
+    return ["nginx", "-c", str(tmp / "nginx.conf"), "-e", "stderr"]
+
+
+def haproxy(running: Running, port: int, tmp: Path) -> list[str]:
+    text = with_ports("haproxy.cfg", running).replace("bind :443", f"bind 127.0.0.1:{port}")
+    (tmp / "haproxy.cfg").write_text(
+        text.replace("/etc/stentor/tls/", f"{tmp}/").replace("maxconn 40000", "maxconn 400")
+    )
+    return ["haproxy", "-f", str(tmp / "haproxy.cfg")]
+
+
+def caddy(running: Running, port: int, tmp: Path) -> list[str]:
+    text = with_ports("Caddyfile", running)
+    own = f"{{\n\tadmin off\n\tauto_https off\n}}\nhttps://127.0.0.1:{port} {{\n\ttls {tmp}/chain.pem {tmp}/key.pem"
+    (tmp / "Caddyfile").write_text(text.replace("live.example {", own))
+    return ["caddy", "run", "--adapter", "caddyfile", "--config", str(tmp / "Caddyfile")]
+
+
+PROXIES = {"nginx": nginx, "haproxy": haproxy, "caddy": caddy}
+
+
+@contextmanager
+def behind(name: str, tmp: Path) -> Iterator[tuple[Running, str, Path]]:
+    """An installation behind this proxy; -> with the public origin and the certificate to trust."""
+    if shutil.which(name) is None:
+        pytest.skip(f"{name} is not installed")
+    [port] = free_ports(1)
+    chain, key = certificate(tmp)
+    shutil.copy(chain, tmp / "chain.pem")
+    shutil.copy(key, tmp / "key.pem")
+    (tmp / "both.pem").write_text(chain.read_text() + key.read_text())
+    origin = f"https://127.0.0.1:{port}"
+    with installation(tmp, public_url=origin, proxy_protocol=name == "haproxy") as running:
+        running.start()
+        environ = running.environ | {"XDG_DATA_HOME": str(tmp), "XDG_CONFIG_HOME": str(tmp)}
+        with (tmp / "proxy.log").open("wb") as log:
+            proxy = subprocess.Popen(PROXIES[name](running, port, tmp), env=environ, stdout=log, stderr=log)
+        try:
+            until(lambda: accepts(("127.0.0.1", port)) or proxy.poll() is not None, f"{name} is up")
+            assert proxy.poll() is None, (tmp / "proxy.log").read_text()
+            yield running, origin, chain
+        finally:
+            proxy.terminate()
+            proxy.wait()
+
+
+@pytest.mark.parametrize("name", PROXIES)
+def test_a_show_behind_one_public_origin(name: str, tmp_path: Path) -> None:
+    with behind(name, tmp_path) as (running, origin, chain), ExitStack() as stack:
+        environ = running.environ | {"SSL_CERT_FILE": str(chain), "CURL_CA_BUNDLE": str(chain)}
+
+        def curl(path: str, *options: str) -> bytes:
+            argv = ["curl", "-sS", "-f", "-m", "20", *options, origin + path]
+            return subprocess.run(argv, env=environ, capture_output=True, check=True).stdout
+
+        on_air = OnAir(running, stack, tmp_path, environ=environ)
+        made = on_air.made
+        assert made.listener_link.startswith(origin) and made.crew_link.startswith(f"{origin}/crew/#")
+        on_air.speak(made.crew_link)  # WHIP by way of the proxy, media past it
+        assert b"<audio" in curl(f"/s/{made.show}") and json.loads(curl(f"/s/{made.show}/now"))["show"] == made.show
+        ticket = json.loads(curl(f"/s/{made.show}/join", "-X", "POST"))["ticket"]
+        raw = tmp_path / "heard.opus"
+        on_air.spawn("curl", "-sN", f"{origin}/live/{ticket}/opus", output=raw)
+        on_air.heard_at_least(raw, 20_000)
+        assert b"/aac/live.m3u8" in curl(f"/live/{ticket}/index.m3u8")
+        heard = subprocess.run(
+            running.command("listen", made.listener_link, "--for", "3s", "--json"), env=environ, capture_output=True
+        )
+        assert json.loads(heard.stdout)["fine"], heard
+        on_air.airs(4)
+        on_air.end()
+        until(lambda: curl(f"/archive/{made.show}/replay.mp3", "-r", "0-99"), "the replay is there")
+        on_air.assert_heard_is_taped({"opus": raw})
