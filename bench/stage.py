@@ -25,6 +25,7 @@ from stentor.clients import timecode
 from stentor.clients.speak import FRAME_SAMPLES, speak
 from stentor.io.whip import PATH
 from stentor.model.board import Seat, Show
+from stentor.nodes.calls import Calls
 from stentor.nodes.stage import Stage
 from stentor.settings import Settings
 
@@ -73,7 +74,8 @@ class Measured:
         """Keep the frames of all who are connected now."""
         for connected in self._stage._by_session.values():
             self.frames[connected.seat.id] = kept = []
-            connected.voice.frame = _keeping(connected.voice.frame, kept)
+            voice = connected.link.voice
+            voice.frame = _keeping(voice.frame, kept)
 
     async def run(self) -> None:
         start, ticks = time.monotonic(), 0
@@ -110,12 +112,15 @@ async def measure(count: int, seconds: float) -> dict:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    stage = Stage(Settings(studio_port=port, speakers_max=count))
+    settings = Settings(studio_port=port, speakers_max=count)
+    stage = Stage(settings)
     await stage.start()
+    calls = Calls(settings, stage)
+    await calls.start()
     hashes = [hashlib.sha256(f"token-{index}".encode()).hexdigest() for index in range(count)]
     seats = tuple(Seat(f"s{index}", f"S{index}", digest, on_air=True) for index, digest in enumerate(hashes))
     stage.apply(Show("bench", "Bench", 0, 0, seats=seats))
-    server = uvicorn.Server(uvicorn.Config(stage.app(), port=port, log_config=None, lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(calls.app(), port=port, log_config=None, lifespan="off"))
     measured = Measured(stage)
     async with asyncio.TaskGroup() as tasks:
         serving, ticking = tasks.create_task(server.serve()), tasks.create_task(measured.run())
@@ -128,6 +133,7 @@ async def measure(count: int, seconds: float) -> dict:
             await client.wait()
             ticking.cancel()
             await stage.stop()
+            calls.stop()
             server.should_exit = True
             await serving
     return result

@@ -34,6 +34,7 @@ class Settings:
     desk_port: int = _setting(8002, "TCP port of the desk: crew and speaker pages, API.")
     studio_port: int = _setting(8003, "TCP port of the studio (WHIP) and UDP port of all speakers' media.")
     archive_port: int = _setting(8004, "TCP port of the archive: rewind and replay.")
+    source_port: int = _setting(8005, "TCP port of the studio for encoders that speak Icecast's protocol; 0: none.")
     public_url: str = _setting("", "Public origin when a proxy serves all roles by path; empty: one port a role.")
     tls_chain: str = _setting(
         "", "File of the certificate and those above it (PEM): every role speaks TLS, and takes up a new one by itself."
@@ -73,6 +74,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         ports = [self.door_port, self.edge_port, self.desk_port, self.studio_port, self.archive_port]
+        ports += [self.source_port] if self.source_port else []
         _require(all(0 <= port <= 65_535 for port in ports), f"a port is beyond 65535: {ports}")
         _require(len(set(ports)) == len(ports), f"two roles share a port: {ports}")
         _require(self.speakers_max >= 1, "speakers_max must be 1, for the host, or more")

@@ -97,7 +97,7 @@ async def wrapping():
     async with studio() as made:
         ann = await made.join("ann", Tone(ANN), on_air=True)
         (connected,) = made.stage._by_session.values()
-        jitter = connected.voice.jitter
+        jitter = connected.link.voice.jitter
         await until(lambda: jitter._highest >= 0x20000)  # counting begins in 0x10000
         await made.settle()
         assert strength(await made.listen(), ANN) > HEARD
@@ -130,7 +130,7 @@ def test_a_fifth_of_all_packets_lost_costs_sound_and_not_delay(monkeypatch):
             heard, depths = [], []
             for _ in range(10):
                 heard.append(await made.listen(0.5))
-                depths.append(connected.voice.jitter.depth_samples)
+                depths.append(connected.link.voice.jitter.depth_samples)
             loud = np.abs(np.concatenate(heard[2:]).reshape(-1, 960)).max(axis=1) > 0.1
             assert loud.mean() > 0.6
             assert max(depths[5:]) < 0.3 * 48_000, depths

@@ -105,7 +105,7 @@ async def test_a_speaker_who_falls_silent_as_a_connection_is_gone():
     """The process dies: no BYE, no DELETE, no packet."""
     async with studio(rtp_silence_ms=500) as made:
         ann = await made.join("ann", Tone(ANN), on_air=True)
-        for link in made.stage._port._lanes[0]._by_address.values():
+        for link in made.calls._port._lanes[0]._by_address.values():
             link.owner.receive_media = lambda data: None  # from now on nothing of theirs arrives
         await until(lambda: not made.present())
         assert not made.stage.anyone_on_air()
@@ -166,9 +166,9 @@ def test_lost_late_and_doubled_packets(monkeypatch, loss, floor):
             (speaker,) = made.stage.speakers()
             assert speaker.concealed > 0 and speaker.lost > 0
             (connected,) = made.stage._by_session.values()
-            assert connected.voice.jitter.counters.fec > 0
-            assert connected.peer.undecryptable > 0  # the doubles, which SRTP's replay list stops
-            assert connected.voice.jitter.depth_samples < 0.3 * 48_000
+            assert connected.link.voice.jitter.counters.fec > 0
+            assert connected.link.peer.undecryptable > 0  # the doubles, which SRTP's replay list stops
+            assert connected.link.voice.jitter.depth_samples < 0.3 * 48_000
 
     lossy()
 
@@ -178,15 +178,15 @@ async def test_garbage_is_survived():
     async with studio() as made:
         ann = await made.join("ann", Tone(ANN), on_air=True)
         rng = np.random.default_rng(1)
-        client = next(iter(made.stage._port._lanes[0]._by_address))
-        (owner,) = {link.owner for link in made.stage._port._lanes[0]._by_address.values()}
+        client = next(iter(made.calls._port._lanes[0]._by_address))
+        (owner,) = {link.owner for link in made.calls._port._lanes[0]._by_address.values()}
         transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
             asyncio.DatagramProtocol, remote_addr=("127.0.0.1", int(made.url.split(":")[2].split("/")[0]))
         )
         for size in rng.integers(1, 1400, 300):
             data = rng.bytes(size)
             transport.sendto(data)  # from a stranger
-            made.stage._port._lanes[0]._dispatch(data, client)  # from the speaker's address
+            made.calls._port._lanes[0]._dispatch(data, client)  # from the speaker's address
             owner._receive_packet(bytes([128]) + data[1:])  # as if SRTP had let it pass
         transport.close()
         await made.settle()

@@ -18,6 +18,7 @@ from stentor.clients.speak import FRAME_SAMPLES, Summary, speak
 from stentor.io.webrtc import Port
 from stentor.io.whip import PATH
 from stentor.model.board import Seat, Show
+from stentor.nodes.calls import Calls
 from stentor.nodes.stage import Stage
 from stentor.settings import Settings
 
@@ -74,6 +75,7 @@ class Studio:
 
     def __init__(self, settings: Settings, stems=None) -> None:
         self.stage = Stage(settings, stems)
+        self.calls = Calls(settings, self.stage)
         self.url = f"http://127.0.0.1:{settings.studio_port}{PATH}"
         self.program: list[np.ndarray] = []
         self.busiest_s = 0.0
@@ -128,14 +130,16 @@ async def studio(stems=None, **changes) -> AsyncIterator[Studio]:
     settings = Settings(**{"studio_port": free_port(), **changes})
     made = Studio(settings, stems)
     await made.stage.start()
+    await made.calls.start()
     ticking = asyncio.ensure_future(made._tick())
     try:
-        async with serving(made.stage.app(), settings.studio_port):
+        async with serving(made.calls.app(), settings.studio_port):
             yield made
             await made._hush()
     finally:
         ticking.cancel()
         await made.stage.stop()
+        made.calls.stop()
 
 
 @asynccontextmanager

@@ -61,7 +61,7 @@ def free_ports(count: int) -> list[int]:
 def with_free_ports(settings: Settings, *, keep: bool) -> Settings:
     """A free port for each role; with `keep`, only in place of one that is taken."""
     kinds = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
-    names = [f"{role}_port" for role in ROLES]
+    names = [f"{role}_port" for role in (*ROLES, *(("source",) if settings.source_port else ()))]
     change = [name for name in names if not keep or taken(settings.bind, getattr(settings, name), kinds)]
     ports: dict[str, Any] = dict(zip(change, free_ports(len(change)), strict=True))
     return replace(settings, **ports)

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
 from stentor.model.http import Headers, Response
 
 CONTENT_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why something was not granted, as a problem."""
+
+    status: int
+    code: str
+    title: str
+    detail: str = ""
+    retry_after_s: int = 0
 
 
 def problem(status: int, code: str, title: str, detail: str = "") -> bytes:

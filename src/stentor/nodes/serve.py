@@ -47,11 +47,12 @@ def pid_files(settings: Settings) -> PidFiles:
 def port_problem(settings: Settings, running: set[str]) -> str:
     """The first port that a stranger holds, in a sentence; empty if there is none. `running`: roles that live."""
     kinds = {"studio": (_STREAM, _DATAGRAM)}
-    for role in ("door", "edge", "desk", "studio", "archive"):
-        port = getattr(settings, f"{role}_port")
+    roles = {name: name for name in ("door", "edge", "desk", "studio", "archive")}
+    for name, role in (roles | ({"source": "studio"} if settings.source_port else {})).items():
+        port = getattr(settings, f"{name}_port")
         try:
-            if role not in running and taken(settings.bind, port, kinds.get(role, (_STREAM,))):
-                return f"port {port} ({role}_port) is taken; end who holds it, or set STENTOR_{role.upper()}_PORT"
+            if role not in running and taken(settings.bind, port, kinds.get(name, (_STREAM,))):
+                return f"port {port} ({name}_port) is taken; end who holds it, or set STENTOR_{name.upper()}_PORT"
         except OSError as error:
             return f"cannot listen on {settings.bind} (bind): {error.strerror}"
     return ""

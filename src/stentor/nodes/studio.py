@@ -21,8 +21,10 @@ from stentor.io.wake import BOARD, Caller, Ear
 from stentor.model import board
 from stentor.nodes import secure
 from stentor.nodes.airing import Block
+from stentor.nodes.calls import Calls
 from stentor.nodes.recorder import TapeUnusable
 from stentor.nodes.show import ShowRun, ring_path, the_hold
+from stentor.nodes.source import Sources
 from stentor.nodes.stage import Stage
 from stentor.settings import Settings
 
@@ -39,6 +41,7 @@ class Studio:
         self._caller = Caller(settings.wake_dir)
         self._ear = Ear(settings.wake_dir, "studio")
         self.stage = Stage(settings, self._keep_stem)
+        self._calls, self._sources = Calls(settings, self.stage), Sources(self.stage)
         self._run: ShowRun | None = None
         self._last = self._ended_before()
         self._refused: set[str] = set()
@@ -173,14 +176,19 @@ class Studio:
                 self._board.put("levels", board.Levels(time.time_ns() // 1_000_000, self.stage.levels()))
             await asyncio.sleep(LEVELS_S)
 
-    async def run(self, listener: socket.socket, held: Certificate | None) -> None:
+    async def run(self, listener: socket.socket, encoders: socket.socket | None, held: Certificate | None) -> None:
+        """Serve on both sockets (no encoders without the second) until a signal."""
+        tls = held.context if held else None
         await self.stage.start()
         try:
-            server = Server(self.stage.app(), listener, held.context if held else None)
-            fresh = partial(secure.keep_fresh, held)
-            await serve_until_signal([server], self.control, self.mix, self.show_levels, fresh)
+            await self._calls.start()
+            jobs = [self.control, self.mix, self.show_levels, partial(secure.keep_fresh, held)]
+            if encoders is not None:
+                jobs.append(partial(self._sources.serve, encoders, tls))
+            await serve_until_signal([Server(self._calls.app(), listener, tls)], *jobs)
         finally:
             await self.stage.stop()
+            self._calls.stop()
             if self._run is not None:
                 await asyncio.to_thread(self._run.close)
             self._ear.close()
@@ -199,7 +207,8 @@ def main(settings: Settings) -> int:
         held = secure.certificate(settings)
         the_hold(settings)
         listener = listen_tcp(settings.bind, settings.studio_port, "studio_port")
-        asyncio.run(Studio(settings).run(listener, held))
+        encoders = listen_tcp(settings.bind, settings.source_port, "source_port") if settings.source_port else None
+        asyncio.run(Studio(settings).run(listener, encoders, held))
     except (TlsError, OSError) as error:
         print(f"stentor studio: {error}", file=sys.stderr)
         return EXIT_PORT_IN_USE

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from stentor.formats import problem
+from stentor.formats.problem import Refused
 from stentor.formats.sdp import SDP_BYTES_MAX
 
 PATH = "/stage/whip"
@@ -41,17 +42,6 @@ class Admitted:
 
     session: str
     answer: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Why no session was opened, as a problem (RFC 9457)."""
-
-    status: int
-    code: str
-    title: str
-    detail: str = ""
-    retry_after_s: int = 0
 
 
 class Endpoint(Protocol):
