@@ -47,6 +47,11 @@ class Settings:
     advertise: str = _setting(
         "", "Comma-separated IP addresses offered to speakers' browsers; empty: all of this machine."
     )
+    turn_urls: str = _setting(
+        "",
+        "Comma-separated addresses of TURN relays for speakers behind strict networks: turn:host:3478?transport=udp.",
+    )
+    turn_secret: str = _setting("", "The relays' shared secret (coturn: static-auth-secret); needed with turn_urls.")
     edges: int = _setting(1, "Edge workers.")
     doors: int = _setting(1, "Door workers.")
     speakers_max: int = _setting(16, "Speakers connected at once, backstage and on air, the host among them.")
@@ -81,6 +86,7 @@ class Settings:
         _require(self.hold_grace_ms < self.edge_grace_ms, "hold_grace_ms must be below edge_grace_ms")
         _require(self.lag_skip_s < self.lag_drop_s, "lag_skip_s must be below lag_drop_s")
         _require(bool(self.tls_chain) == bool(self.tls_key), "tls_chain and tls_key are set together, or not at all")
+        _require(bool(self.turn_urls) == bool(self.turn_secret), "turn_urls and turn_secret are set together, or not")
         _require(self.edges >= 1 and self.doors >= 1, "at least one edge and one door")
 
     @property

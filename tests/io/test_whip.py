@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from stentor.formats.sdp import SDP_BYTES_MAX
+from stentor.formats.turn import IceServer, granted, parse_links
 from stentor.io.whip import PATH, Admitted, Refused, WhipClient, WhipError, create_app
 
 TOKEN = {"Authorization": "Bearer let-me-in"}
@@ -31,6 +32,9 @@ class Stage:
             return self.refusal
         self.sessions.add("s1")
         return Admitted("s1", f"answer to {offer}")
+
+    def ice_servers(self, token: str) -> list[IceServer]:
+        return granted("turn:relay.example", "secret", "ann", 1) if token == "let-me-in" else []
 
     async def leave(self, session: str) -> bool:
         known = session in self.sessions
@@ -190,3 +194,13 @@ def test_a_link_is_resolved_by_the_desk():
     assert (linked.whip_url, linked.token) == ("http://studio:8003/stage/whip", "tok")
     assert direct.whip_url == "http://studio:9/stage/whip"
     assert nobody.fatal and "token" in str(nobody)
+
+
+def test_relays_are_named_to_who_has_a_token_and_to_nobody_else(http, stage):
+    answered = http.post(PATH, headers=TOKEN | SDP, content="v=0")
+    asked = http.request("OPTIONS", PATH, headers=TOKEN)
+    for response in (answered, asked):
+        assert parse_links(response.headers["link"]) == stage.ice_servers("let-me-in")
+        assert "Link" in response.headers["access-control-expose-headers"]
+    assert "link" not in http.request("OPTIONS", PATH).headers
+    assert "link" not in http.request("OPTIONS", PATH, headers={"Authorization": "Bearer x"}).headers

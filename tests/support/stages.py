@@ -76,7 +76,7 @@ class Studio:
     def __init__(self, settings: Settings, stems=None) -> None:
         self.stage = Stage(settings, stems)
         self.calls = Calls(settings, self.stage)
-        self.url = f"http://127.0.0.1:{settings.studio_port}{PATH}"
+        self.url = f"http://{settings.bind}:{settings.studio_port}{PATH}"
         self.program: list[np.ndarray] = []
         self.busiest_s = 0.0
         self._show = Show("show", "A show", 0, 0)
@@ -133,7 +133,7 @@ async def studio(stems=None, **changes) -> AsyncIterator[Studio]:
     await made.calls.start()
     ticking = asyncio.ensure_future(made._tick())
     try:
-        async with serving(made.calls.app(), settings.studio_port):
+        async with serving(made.calls.app(), settings.studio_port, settings.bind):
             yield made
             await made._hush()
     finally:
@@ -143,9 +143,9 @@ async def studio(stems=None, **changes) -> AsyncIterator[Studio]:
 
 
 @asynccontextmanager
-async def serving(app, port: int) -> AsyncIterator[None]:
-    """An application on 127.0.0.1."""
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, lifespan="off"))
+async def serving(app, port: int, host: str = "127.0.0.1") -> AsyncIterator[None]:
+    """An application, answering."""
+    server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, log_config=None, lifespan="off"))
     server.capture_signals = nullcontext  # a test's signals are pytest's
     task = asyncio.ensure_future(server.serve())
     try:

@@ -199,8 +199,9 @@ class _Client:
 
     async def _session(self, client: WhipClient) -> bool:
         """One connection from POST to its end; -> whether it ever stood."""
+        relays = await client.relays(self._seat.whip_url, self._seat.token)
         port = self._open_port()
-        self._peer = peer = Peer(port, self._receive, lambda state: self._changed.set())
+        self._peer = peer = Peer(port, self._receive, lambda state: self._changed.set(), relays)
         session_url, lost_url = "", self._session_url
         try:
             offer = await peer.offer()

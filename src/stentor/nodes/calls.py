@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from stentor.core.mix import FRAME_SAMPLES, Samples
 from stentor.formats import rtp
 from stentor.formats.problem import Refused
+from stentor.formats.turn import IceServer, granted
 from stentor.io.opus import Encoder, OpusError
 from stentor.io.webrtc import NegotiationError, Peer, Port, State, local_addresses
 from stentor.io.whip import Admitted, create_app
@@ -29,6 +30,7 @@ FEED_COMPLEXITY = 2  # a third less CPU than 5; only speakers hear this
 FEED_LOSS_PERCENT = 10  # of a speaker whose receiver reports loss: below it libopus at 32 kbit/s adds no correction
 LOSS_MIN = 0.01
 CONNECT_S_MAX = 15.0  # from the answer to the first packet of audio
+RELAY_LIFE_S = 86_400  # of credentials: the relay asks for them again while a call lasts
 REPLACED_MAX = 256  # sessions remembered, so that who was replaced does not replace in turn
 
 log = structlog.get_logger()
@@ -127,6 +129,14 @@ class Calls:
         self._replaced.extend(self._stage.sessions(seat))
         self._stage.enter(seat, session, call)
         return Admitted(session, answer)
+
+    def ice_servers(self, token: str) -> list[IceServer]:
+        """`Endpoint.ice_servers`."""
+        seat = self._stage.authorize(token)
+        if isinstance(seat, Refused):
+            return []
+        expires_at = int(time.time()) + RELAY_LIFE_S
+        return granted(self._settings.turn_urls, self._settings.turn_secret, seat.id, expires_at)
 
     async def leave(self, session: str) -> bool:
         """`Endpoint.leave`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 
 import pylibsrtp
@@ -14,6 +14,7 @@ from aiortc.exceptions import InvalidStateError, OperationError
 from aiortc.rtcconfiguration import RTCBundlePolicy
 
 from stentor.formats import rtp, sdp
+from stentor.formats.turn import IceServer
 from stentor.io.webrtc import hooks as _hooks  # noqa: F401 - asserts at import what this module reaches into
 from stentor.io.webrtc.port import Port
 
@@ -51,7 +52,13 @@ class Peer:
     Exceptions of `receive` are the owner's bugs, but must not end the connection: they go to the loop's handler.
     """
 
-    def __init__(self, port: Port, receive: Receive, changed: Callable[[State], None] | None = None) -> None:
+    def __init__(
+        self,
+        port: Port,
+        receive: Receive,
+        changed: Callable[[State], None] | None = None,
+        relays: Sequence[IceServer] = (),
+    ) -> None:
         self.state = State.NEW
         self.undecryptable = 0
         self.malformed = 0
@@ -66,7 +73,7 @@ class Peer:
         self._ice = self._dtls.transport.iceGatherer._connection
         self._keep_media_out()
         self._connection.on("connectionstatechange", self._follow)
-        port.attach(self, self._ice)
+        port.attach(self, self._ice, relays)
         self._payload_type = -1
         self._ssrc: int = self._transceiver.sender._ssrc
         self._cname = secrets.token_hex(8)

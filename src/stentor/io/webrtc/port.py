@@ -18,6 +18,9 @@ from typing import Any, Protocol
 from aioice.candidate import Candidate, candidate_foundation, candidate_priority
 from aioice.ice import Connection, StunProtocol
 
+from stentor.formats.turn import IceServer
+from stentor.io.webrtc.relay import relayed
+
 DATAGRAM_BYTES_MAX = 2048
 DATAGRAMS_PER_WAKE = 64
 RECEIVE_BUFFER_BYTES = 1 << 20
@@ -184,8 +187,8 @@ class Port:
             lane.close()
         self._lanes.clear()
 
-    def attach(self, owner: Owner, connection: Connection) -> None:
-        """Make `connection` gather its candidates here, and nowhere else."""
+    def attach(self, owner: Owner, connection: Connection, relays: Sequence[IceServer] = ()) -> None:
+        """Make `connection` gather its candidates here and at the relays, and nowhere else."""
 
         async def gather_candidates() -> None:
             connection._local_candidates_start = True
@@ -193,6 +196,10 @@ class Port:
                 candidates = self._candidates(lane)
                 connection._protocols.append(lane.link(owner, connection, candidates))
                 connection._local_candidates += candidates
+            made = await asyncio.gather(*(relayed(connection, owner.receive_media, relay) for relay in relays))
+            for protocol in filter(None, made):
+                connection._protocols.append(protocol)
+                connection._local_candidates.append(protocol.local_candidate)
             connection._local_candidates_end = True
 
         connection.gather_candidates = gather_candidates  # type: ignore[method-assign]

@@ -9,6 +9,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import httpx
 
+from stentor.formats.turn import IceServer, parse_links
 from stentor.io.whip.endpoint import PATH, SDP_TYPE
 
 TIMEOUT_S = 10.0
@@ -75,6 +76,16 @@ class WhipClient:
         if response.status_code != 201 or not location:
             raise WhipError(f"the studio answered {response.status_code} without a session", fatal=True)
         return response.text, urljoin(url, location)
+
+    async def relays(self, url: str, token: str) -> list[IceServer]:
+        """The relays that the studio names, for offers with candidates there; none from one that is not asked so."""
+        try:
+            response = await self._send("OPTIONS", url, token)
+        except WhipError as error:
+            if not error.fatal:
+                raise
+            return []
+        return parse_links(response.headers.get("link", ""))
 
     async def delete(self, session_url: str, token: str) -> None:
         await self._send("DELETE", session_url, token)

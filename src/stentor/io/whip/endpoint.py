@@ -20,6 +20,7 @@ from starlette.routing import Route
 from stentor.formats import problem
 from stentor.formats.problem import Refused
 from stentor.formats.sdp import SDP_BYTES_MAX
+from stentor.formats.turn import IceServer, link_header
 
 PATH = "/stage/whip"
 SDP_TYPE = "application/sdp"
@@ -29,10 +30,10 @@ _CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "POST, DELETE, OPTIONS",
     "Access-Control-Allow-Headers": "Authorization, Content-Type",
-    "Access-Control-Expose-Headers": "Location, Retry-After",
+    "Access-Control-Expose-Headers": "Link, Location, Retry-After",
     "Access-Control-Max-Age": "600",
 }
-_COMMON = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Location, Retry-After"}
+_COMMON = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Link, Location, Retry-After"}
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -50,12 +51,19 @@ class Endpoint(Protocol):
     async def admit(self, token: str, offer: str, resumes: str) -> Admitted | Refused:
         """Open a session for whom `token` stands; `resumes` is the session that they lost, if any."""
 
+    def ice_servers(self, token: str) -> list[IceServer]:
+        """The relays that whoever holds `token` may use."""
+
     async def leave(self, session: str) -> bool:
         """End a session; -> whether there was one."""
 
 
 def create_app(endpoint: Endpoint) -> Starlette:
     """`POST|OPTIONS /stage/whip`, `DELETE|OPTIONS /stage/whip/{session}`; everything else is a problem."""
+
+    def links(token: str) -> dict[str, str]:
+        servers = endpoint.ice_servers(token) if token else []
+        return {"Link": link_header(servers)} if servers else {}
 
     async def post(request: Request) -> Response:
         token = _bearer(request)
@@ -69,7 +77,7 @@ def create_app(endpoint: Endpoint) -> Starlette:
         outcome = await endpoint.admit(token, offer, request.query_params.get("resumes", ""))
         if isinstance(outcome, Refused):
             return _refusal(outcome)
-        headers = {**_COMMON, **_NO_STORE, "Location": f"{PATH}/{outcome.session}"}
+        headers = {**_COMMON, **_NO_STORE, **links(token), "Location": f"{PATH}/{outcome.session}"}
         return Response(outcome.answer, 201, headers, SDP_TYPE)
 
     async def delete(request: Request) -> Response:
@@ -78,7 +86,8 @@ def create_app(endpoint: Endpoint) -> Starlette:
         return _refusal(Refused(404, "no-session", "There is no such session, or it has ended"))
 
     async def options(request: Request) -> Response:
-        return Response(None, 204, {**_CORS, "Accept-Post": SDP_TYPE})
+        token = _bearer(request)  # a browser's preflight has none; whoever asks by themselves is told of relays
+        return Response(None, 204, {**_CORS, **_NO_STORE, **links(token or ""), "Accept-Post": SDP_TYPE})
 
     return Starlette(
         routes=[

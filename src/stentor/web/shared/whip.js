@@ -5,6 +5,16 @@ import { Refused, refusal } from "./api.js";
 const GATHER_MS = 1_000;
 const ANSWER_MS = 8_000;
 const CONNECT_MS = 8_000;
+const RELAYS_MS = 2_000;
+const ICE_SERVER = /<(turns?:[^<>\s]+|stuns?:[^<>\s]+)>((?:\s*;\s*[a-z-]+="[^"]*")*)/g;
+
+/** The ICE servers in a Link header (RFC 9725 section 4.6). */
+export function iceServers(header) {
+  return [...(header ?? "").matchAll(ICE_SERVER)]
+    .map(([, urls, rest]) => ({ urls, ...Object.fromEntries([...rest.matchAll(/([a-z-]+)="([^"]*)"/g)].map(([, name, value]) => [name, value])) }))
+    .filter(({ rel }) => rel === "ice-server")
+    .map(({ urls, username, credential }) => ({ urls, username, credential }));
+}
 
 function gathered(peer) {
   return new Promise((resolve) => {
@@ -43,6 +53,7 @@ export class WhipSession {
       audio.srcObject = new MediaStream([event.track]);
       audio.play().catch(() => {}); // whoever joined has clicked
     });
+    this.peer.setConfiguration({ ...this.peer.getConfiguration(), iceServers: await this.#relays() });
     await this.peer.setLocalDescription(await this.peer.createOffer());
     await gathered(this.peer);
     const sdp = await this.#post(this.peer.localDescription.sdp);
@@ -72,6 +83,16 @@ export class WhipSession {
     this.peer.dispatchEvent(new Event("connectionstatechange")); // closing fires none
     if (this.#location) fetch(this.#location, { method: "DELETE", headers: this.headers, keepalive: true }).catch(() => {});
     this.#location = "";
+  }
+
+  /** Relays for who cannot be reached directly. Without an answer, none: most can. */
+  async #relays() {
+    try {
+      const response = await fetch(this.url, { method: "OPTIONS", headers: this.headers, signal: AbortSignal.timeout(RELAYS_MS) });
+      return iceServers(response.headers.get("Link"));
+    } catch {
+      return [];
+    }
   }
 
   async #post(offer) {

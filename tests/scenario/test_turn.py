@@ -1,0 +1,117 @@
+"""A guest whose network lets no UDP through to the studio, and a relay (Debian's coturn) that both can reach."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import wave
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from support import relayed_stage
+
+GUEST, STUDIO, RELAY = "10.77.31.10", "10.77.31.1", "10.77.31.2"
+PORT, RELAY_PORT, SECRET = 8003, 3478, "of-the-relay"
+WITHIN_S = 45
+NEEDED = ("ip", "nft", "turnserver")
+PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
+
+
+def missing() -> str:
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    absent = [name for name in NEEDED if not shutil.which(name, path=PATH)]
+    return f"not installed: {', '.join(absent)} (apt install iproute2 nftables coturn)" if absent else ""
+
+
+pytestmark = [pytest.mark.scenario, pytest.mark.skipif(bool(missing()), reason=missing())]
+
+
+def run(*line: str) -> None:
+    subprocess.run(line, check=True, env=os.environ | {"PATH": PATH}, capture_output=True, timeout=WITHIN_S)
+
+
+class Networks:
+    """Two namespaces and a cable; what is started in them ends with them."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._names = {place: f"stentor-{place}-{os.getpid()}" for place in ("guest", "studio")}
+        for name in self._names.values():
+            run("ip", "netns", "add", name)
+            stack.callback(run, "ip", "netns", "del", name)
+        guest, studio = self._names.values()
+        run("ip", "-n", guest, "link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", studio)
+        for name, addresses in ((guest, [GUEST]), (studio, [STUDIO, RELAY])):
+            for address in addresses:
+                run("ip", "-n", name, "addr", "add", f"{address}/24", "dev", "cable")
+            for device in ("lo", "cable"):
+                run("ip", "-n", name, "link", "set", device, "up")
+
+    def drop_udp(self) -> None:
+        """From the guest to the studio."""
+        rule = f"ip saddr {GUEST} ip daddr {STUDIO} meta l4proto udp drop"
+        rules = f"table inet wall {{ chain in {{ type filter hook input priority 0; {rule}; }}; }}"
+        run("ip", "netns", "exec", self._names["studio"], "nft", rules)
+
+    def start(self, place: str, *line: str) -> subprocess.Popen[str]:
+        argv = ["ip", "netns", "exec", self._names[place], *line]
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=os.environ | {"PATH": PATH})
+        self._stack.callback(end, process)
+        return process
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(5)
+    process.kill()
+    process.wait()
+
+
+@contextmanager
+def networks() -> Iterator[Networks]:
+    with ExitStack() as stack:
+        yield Networks(stack)
+
+
+def tone(path: Path) -> Path:
+    samples = 0.2 * np.sin(2 * np.pi * relayed_stage.HZ * np.arange(480_000) / 48_000)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(48_000)
+        file.writeframes((samples * 32_767).astype("<i2").tobytes())
+    return path
+
+
+def relay(networks: Networks, tmp_path: Path) -> None:
+    networks.start(
+        "studio",
+        *("turnserver", "-n", "--use-auth-secret", f"--static-auth-secret={SECRET}", "--realm=stentor"),
+        *(f"--listening-ip={RELAY}", f"--relay-ip={RELAY}", f"--listening-port={RELAY_PORT}"),
+        *("--no-tls", "--no-dtls", "--no-cli", "--no-multicast-peers", "--simple-log"),
+        *(f"--log-file={tmp_path}/turn.log", f"--pidfile={tmp_path}/turn.pid", f"--userdb={tmp_path}/turn.db"),
+    )
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_a_guest_without_udp_to_the_studio_is_heard_through_the_relay(tmp_path, transport):
+    with networks() as joined:
+        joined.drop_udp()
+        relay(joined, tmp_path)
+        url = f"turn:{RELAY}:{RELAY_PORT}?transport={transport}"
+        stage = joined.start("studio", sys.executable, relayed_stage.__file__, STUDIO, str(PORT), url, SECRET)
+        assert stage.stdout is not None and stage.stdout.readline() == "ready\n"
+        sound = str(tone(tmp_path / "tone.wav"))
+        speak = [sys.executable, "-m", "stentor.cli", "speak", f"http://{STUDIO}:{PORT}/stage/whip", sound]
+        joined.start("guest", *speak, "--loop", "--token", "token-of-ann", "--for", f"{WITHIN_S}s")
+        heard = json.loads(stage.stdout.readline())
+        assert heard["remote"] == RELAY and heard["strength"] > 0.1
