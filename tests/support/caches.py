@@ -1,0 +1,77 @@
+"""Varnish and nginx in front of an edge, configured by the samples of docs/proxies with other ports and directories."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from stentor.clients.installation import accepts
+from support.running import until
+
+SAMPLES = Path(__file__).parents[2] / "docs" / "proxies"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _sample(name: str, values: dict[str, str]) -> str:
+    """Each value stands in the sample, and is replaced."""
+    text = (SAMPLES / name).read_text()
+    for old, new in values.items():
+        assert text.count(old) == 1, f"{name}: {old}"
+        text = text.replace(old, new)
+    return text
+
+
+@contextmanager
+def varnish(origin_port: int, scratch: Path) -> Iterator[int]:
+    """-> its port."""
+    port, config = _free_port(), scratch / "varnish.vcl"
+    config.write_text(_sample("varnish.vcl", {'"8001"': f'"{origin_port}"'}))
+    argv = ["varnishd", "-F", "-j", "none", "-a", f"127.0.0.1:{port}", "-f", config, "-n", scratch / "varnish"]
+    with _running("varnishd", [*argv, "-s", "malloc,32m"], port, scratch):
+        yield port
+
+
+@contextmanager
+def nginx(origin_port: int, scratch: Path) -> Iterator[int]:
+    """-> its port."""
+    port, config = _free_port(), scratch / "nginx.conf"
+    listen, cache = f"listen 127.0.0.1:{port} backlog=4096", f"proxy_cache_path {scratch}/cache"
+    values = {":8001": f":{origin_port}", "listen 8080": listen, "proxy_cache_path /var/cache/nginx/stentor": cache}
+    (scratch / "hls.conf").write_text(_sample("nginx-hls.conf", values))
+    temporary = "".join(f"{kind}_temp_path {scratch}/{kind};" for kind in ("proxy", "fastcgi", "uwsgi", "scgi"))
+    config.write_text(
+        f"daemon off; worker_processes 1; worker_rlimit_nofile 16384; pid {scratch}/pid; user root;"
+        f"events {{ worker_connections 8192; }}"
+        f"http {{ access_log off; client_body_temp_path {scratch}/body; {temporary} include {scratch}/hls.conf; }}\n"
+    )
+    with _running("nginx", ["nginx", "-e", scratch / "error.log", "-c", config], port, scratch):
+        yield port
+
+
+@contextmanager
+def _running(command: str, argv: list[object], port: int, scratch: Path) -> Iterator[None]:
+    if shutil.which(command) is None:
+        pytest.skip(f"{command} is not installed")
+    with (scratch / "log").open("wb") as log:
+        process = subprocess.Popen(list(map(str, argv)), stdout=log, stderr=log)
+    try:
+        until(lambda: process.poll() is not None or accepts(("127.0.0.1", port)), f"{command} accepts")
+        assert process.poll() is None, (scratch / "log").read_text()[-2000:]
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+CACHES = {"varnish": varnish, "nginx": nginx}
