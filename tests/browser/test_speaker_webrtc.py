@@ -9,9 +9,11 @@ import pytest
 from playwright.async_api import async_playwright
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 
-from support.stages import Tone, free_port, serving, strength, studio, until
+from stentor import web
+from support.stages import Studio, Tone, free_port, serving, strength, studio, until
 
 pytestmark = pytest.mark.browser
 
@@ -72,6 +74,56 @@ def write_microphone(path: Path) -> None:
         file.setsampwidth(2)
         file.setframerate(48_000)
         file.writeframes((tone * 32_767).astype("<i2").tobytes())
+
+
+ANEW = """<!doctype html><title>speaker</title><audio></audio><script type="module">
+import { Voice } from "/shared/voice.js";
+window.start = async (url, token) => {
+  window.voice = new Voice(url, token, document.querySelector("audio"));
+  window.states = [];
+  voice.addEventListener("change", () => states.push(voice.state));
+  await voice.open("", false);
+  voice.join();
+};
+</script>"""
+
+
+def test_a_changed_network_is_noticed_and_the_voice_comes_back(tmp_path):
+    write_microphone(tmp_path / "microphone.wav")
+    asyncio.run(asyncio.wait_for(_anew(tmp_path / "microphone.wav"), 90))
+
+
+def cut(made: Studio) -> None:
+    """Nothing comes from the addresses in use any more, or goes there: as if the guest had left their network."""
+    (lane,) = made.calls._port._lanes
+    gone, dispatch, send = set(lane._by_address), lane._dispatch, lane.send
+    lane._dispatch = lambda data, address: None if address in gone else dispatch(data, address)
+    lane.send = lambda data, address: None if address in gone else send(data, address)
+
+
+async def _anew(microphone: Path) -> None:
+    page_port = free_port()
+    shared = Mount("/shared", StaticFiles(directory=Path(web.__file__).parent / "shared"))
+    pages = Starlette(routes=[Route("/", lambda request: HTMLResponse(ANEW)), shared])
+    async with studio() as made, serving(pages, page_port), async_playwright() as driver:
+        browser = await driver.chromium.launch(
+            executable_path="/usr/bin/chromium", args=[*FLAGS, f"--use-file-for-fake-audio-capture={microphone}"]
+        )
+        try:
+            page = await browser.new_page()
+            await page.goto(f"http://127.0.0.1:{page_port}/")
+            await page.evaluate("([url, token]) => start(url, token)", [made.url, made.seat("bob", on_air=True)])
+            await until(lambda: "bob" in made.present())
+            await page.wait_for_function("voice.state === 'joined'")
+            (before,) = made.stage._by_session
+            cut(made)
+            await until(lambda: before not in made.stage._by_session and "bob" in made.present())
+            await made.settle(1.0)
+            assert strength(await made.listen(), MICROPHONE_HZ) > 0.05
+            await page.wait_for_function("voice.state === 'joined'")
+            assert await page.evaluate("states.includes('waiting')")
+        finally:
+            await browser.close()
 
 
 def test_chromium_speaks_hears_and_hangs_up(tmp_path):

@@ -102,16 +102,32 @@ def relay(networks: Networks, tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp"])
-def test_a_guest_without_udp_to_the_studio_is_heard_through_the_relay(tmp_path, transport):
+@contextmanager
+def walled_stage(tmp_path: Path, transport: str) -> Iterator[tuple[Networks, subprocess.Popen[str]]]:
+    """A relay and a ticking stage, which no UDP of the guest's reaches."""
     with networks() as joined:
         joined.drop_udp()
         relay(joined, tmp_path)
         url = f"turn:{RELAY}:{RELAY_PORT}?transport={transport}"
         stage = joined.start("studio", sys.executable, relayed_stage.__file__, STUDIO, str(PORT), url, SECRET)
         assert stage.stdout is not None and stage.stdout.readline() == "ready\n"
+        yield joined, stage
+
+
+def test_a_guest_without_udp_to_the_studio_is_heard_through_the_relay(tmp_path):
+    with walled_stage(tmp_path, "udp") as (joined, stage):
         sound = str(tone(tmp_path / "tone.wav"))
         speak = [sys.executable, "-m", "stentor.cli", "speak", f"http://{STUDIO}:{PORT}/stage/whip", sound]
         joined.start("guest", *speak, "--loop", "--token", "token-of-ann", "--for", f"{WITHIN_S}s")
+        assert stage.stdout is not None
         heard = json.loads(stage.stdout.readline())
         assert heard["remote"] == RELAY and heard["strength"] > 0.1
+
+
+def test_check_tells_the_wall_and_the_relay_that_gets_round_it(tmp_path):
+    with walled_stage(tmp_path, "tcp") as (joined, _):
+        link = f"http://{STUDIO}:{PORT}/stage/whip#token-of-ann"
+        check = joined.start("guest", sys.executable, "-m", "stentor.cli", "check", "--json", "--speaker", link)
+        said, _ = check.communicate(timeout=WITHIN_S)
+        levels = {finding["what"]: finding["level"] for finding in json.loads(said)}
+        assert levels == {"whip": "good", "udp": "warn", "relay": "good"} and check.returncode == 0

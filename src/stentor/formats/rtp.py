@@ -121,11 +121,27 @@ def goodbye(ssrc: int) -> bytes:
 
 def reported_loss(data: bytes, ssrc: int) -> float | None:
     """The share of `ssrc`'s packets that the reports in a compound packet call lost; None where they do not say."""
+    block = _block_about(data, ssrc)
+    return None if block is None else block[4] / 256
+
+
+def round_trip_s(data: bytes, ssrc: int, ntp: int) -> float | None:
+    """How long ago `ssrc` sent the report that these answer, less the time it lay there, at NTP time `ntp`."""
+    block = _block_about(data, ssrc)
+    if block is None or block[16:20] == bytes(4):
+        return None
+    _, _, _, _, last_report, since_report = _REPORT.unpack(block)
+    passed: int = (ntp >> 16) - last_report - since_report & _U32
+    return passed / 65_536 if passed < 1 << 31 else 0.0  # clocks are coarse: a little below nothing is nothing
+
+
+def _block_about(data: bytes, ssrc: int) -> bytes | None:
     for kind, count, at, end in _control_packets(data):
         first = at + {_SR: 28, _RR: 8}.get(kind, end)
-        for block in range(first, min(end, first + count * _REPORT.size), _REPORT.size):
-            if block + 5 <= end and int.from_bytes(data[block : block + 4]) == ssrc:
-                return data[block + 4] / 256
+        for start in range(first, min(end, first + count * _REPORT.size), _REPORT.size):
+            block = data[start : min(end, start + _REPORT.size)]
+            if len(block) == _REPORT.size and int.from_bytes(block[:4]) == ssrc:
+                return block
     return None
 
 

@@ -63,6 +63,7 @@ class Peer:
         self.undecryptable = 0
         self.malformed = 0
         self.reported_loss = 0.0  # share of what we sent, by the peer's last report
+        self.round_trip_s: float | None = None  # by the peer's last answer to a report of ours
         self._receive = receive
         self._changed = changed
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
@@ -169,6 +170,7 @@ class Peer:
         loss = rtp.reported_loss(data, self._ssrc)
         if loss is not None:
             self.reported_loss = loss
+        self.round_trip_s = rtp.round_trip_s(data, self._ssrc, rtp.ntp_time(time.time())) or self.round_trip_s
 
     def send(self, payload: bytes, samples: int) -> bool:
         """Send one Opus packet that sounds for so many samples; -> whether the connection stands."""

@@ -1,11 +1,14 @@
 /** One session of a microphone with the studio: WHIP (RFC 9725) without trickle, the mix of all others coming back. */
 
 import { Refused, refusal } from "./api.js";
+import { pause } from "./wait.js";
 
 const GATHER_MS = 1_000;
 const ANSWER_MS = 8_000;
 const CONNECT_MS = 8_000;
 const RELAYS_MS = 2_000;
+const LOOK_MS = 250;
+const SILENCE_MS = 1_200; // the studio sends 50 packets a second; ICE itself takes many seconds to see that a network is gone
 const ICE_SERVER = /<(turns?:[^<>\s]+|stuns?:[^<>\s]+)>((?:\s*;\s*[a-z-]+="[^"]*")*)/g;
 
 /** The ICE servers in a Link header (RFC 9725 section 4.6). */
@@ -62,7 +65,7 @@ export class WhipSession {
     await ready;
   }
 
-  /** Resolves when this session is of no more use: failed, closed, or without connection for `patienceMs`. */
+  /** Resolves when this session is of no more use: failed, closed, without connection for `patienceMs`, or without packets. */
   broken(patienceMs) {
     return new Promise((resolve) => {
       let timer = 0;
@@ -74,7 +77,22 @@ export class WhipSession {
       };
       this.peer.addEventListener("connectionstatechange", look);
       look();
+      this.#silent().then(resolve);
     });
+  }
+
+  /** Resolves when nothing has come for a while, as after a change of network, or when the session is closed. */
+  async #silent() {
+    for (let count = -1, since = performance.now(); this.peer.connectionState !== "closed" && performance.now() - since < SILENCE_MS; ) {
+      const received = await this.#received();
+      if (received !== count) [count, since] = [received, performance.now()];
+      await pause(LOOK_MS / 1_000);
+    }
+  }
+
+  async #received() {
+    const reports = [...(await this.peer.getStats()).values()];
+    return reports.find(({ type }) => type === "inbound-rtp")?.packetsReceived ?? 0;
   }
 
   /** Ends it here and at the studio; also while the page is being left. */
