@@ -28,7 +28,7 @@ soak: .venv/.dev  ## a long show while processes are killed
 clean:  ## forget the set-up
 	rm -rf .venv build src/*.egg-info
 
-SETUP := pyproject.toml requirements/build.txt scripts/setup
+SETUP := pyproject.toml requirements/build.txt scripts/setup web/package-lock.json
 
 .venv/.run: $(SETUP) requirements/run.txt
 	bash scripts/setup run

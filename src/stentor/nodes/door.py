@@ -28,7 +28,7 @@ LOOK_S = 0.25  # between two looks at the board
 PUBLISH_S = 1.0
 EARLY_S = 60  # tickets count from a little before they were made: clocks of door and edge may differ
 SHOWS_FILLED_MAX = 32  # pages kept with a show filled in
-FOLDERS = ("listen", "shared")
+FOLDERS = ("listen", "shared", "vendor")  # the last is made by scripts/setup, and may be missing
 log = structlog.get_logger()
 
 

@@ -9,6 +9,7 @@ const PAST_AHEAD_S = 30;
 
 /** `signal` ends it with an error, a "wake" at `target` without. */
 function pause(seconds, signal, target) {
+  signal.throwIfAborted();
   return new Promise((resolve, reject) => {
     const over = new AbortController();
     const end = (act) => () => (clearTimeout(timer), over.abort(), act());
@@ -22,6 +23,7 @@ export class Feed extends EventTarget {
   #stop = new AbortController();
   n = null;
   stamp = null;
+  silences = 0;
 
   /** `limits()`: {open, endN}. Event "state", `detail`: {state: "connecting" | "flowing" | "waiting", reason, retryAtMs}. */
   constructor(mount, sink, limits) {
@@ -66,7 +68,8 @@ export class Feed extends EventTarget {
   }
 
   /** Full jitter, U(0, 2^failures) s, on top of what the server asked for. */
-  #retry(failures, { code: reason, retryAfterS = 0 }, signal) {
+  #retry(failures, { name, code: reason, retryAfterS = 0 }, signal) {
+    this.silences += name === "TimeoutError";
     const seconds = retryAfterS + Math.random() * Math.min(BACKOFF_S_MAX, 2 ** failures);
     this.#say("waiting", typeof reason === "string" ? reason : "lost", Date.now() + seconds * 1000);
     return pause(seconds, signal, this);

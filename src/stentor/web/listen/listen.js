@@ -8,15 +8,14 @@ import * as view from "./view.js";
 import * as words from "./words.js";
 
 const CONNECT_JITTER_MS = 10_000;
-const TURN_JITTER_MS = 5_000;
-const STUCK_MS = 10_000;
-const REBUILDS_MAX = 3;
+const SILENCES_MAX = 2; // more: endless answers are kept back on the way
 const NONE = { stalls: 0, skips: 0, seeks: 0, rate_changes: 0 };
 
 const config = JSON.parse(view.element("config").textContent);
 const showId = location.pathname.split("/").filter(Boolean).at(-1);
 const origin = (port) => (port ? `${location.protocol}//${location.hostname}:${port}` : "");
 const edge = origin(config.edge_port);
+const edges = [edge, ""];
 const archive = `${origin(config.archive_port)}/archive/${showId}`;
 const audio = view.element("audio");
 const clock = new Clock();
@@ -28,12 +27,10 @@ let engine = null;
 let sound = {};
 let doorTrouble = "";
 let calm = "";
-let rebuilds = 0;
 let turning = false;
 let wasLive = false;
 let late = false;
-let moved = { atMs: 0, position: null };
-let makeEngine = rendition ? makePush : await plainMaker();
+let makeEngine = makePush;
 
 function kept(key, value) {
   try {
@@ -52,18 +49,23 @@ const sinceStart = (seconds) => (seconds === null ? null : Math.max(0, seconds -
 // The player.
 
 function makePush() {
-  const push = new Push(audio, new Mount(showId, rendition, [edge, ""], archive), limits);
+  const push = new Push(audio, new Mount(showId, rendition, edges, archive), limits);
   push.feed.addEventListener("state", ({ detail }) => {
     sound = detail;
     if (detail.reason === "lost") news.soon(2_000);
+    if (push.feed.silences >= SILENCES_MAX && !push.mount.bytes) return lost();
     draw();
   });
   return push;
 }
 
-async function plainMaker() {
-  const { Mp3 } = await import("./mp3.js");
-  return () => new Mp3(audio, showId);
+/** Anew, or by other means where this is `lost`; -> in how many ms. */
+async function change(isLost) {
+  const page = { audio, show: showId, edges, archive, clock, limits, now: () => now, lost, makePush: rendition && makePush };
+  const { next } = await import("./others.js");
+  const [maker, ms] = await next(page, makeEngine, isLost);
+  makeEngine = maker;
+  return ms;
 }
 
 function drop() {
@@ -91,42 +93,18 @@ function pause() {
   draw();
 }
 
-/** Seconds since the start of what can be heard. */
-function seek(seconds) {
-  if (engine && engine.position() !== null) engine.seek(seconds + startS());
-  draw();
-}
-
-const seekBy = (seconds) => seek(sinceStart(engine?.position() ?? 0) + seconds);
-
-function goLive() {
-  if (engine.atLive()) return;
-  engine.goLive();
-  if (audio.paused) play();
-}
-
-/** The browser gave up on the media: anew, a few times, then plainly. */
-async function rebuild() {
-  if (!engine?.live || !audio.error) return;
+async function lost(isLost = true) {
   drop();
-  rebuilds += 1;
-  if (rebuilds > REBUILDS_MAX) makeEngine = await plainMaker();
-  setTimeout(play, 1_000 * rebuilds * Math.random());
+  setTimeout(play, await change(isLost));
 }
 
 // From the show to its recording.
 
-function maybeTurn() {
+async function maybeTurn() {
   if (turning || now.phase !== "ended" || !now.replay) return;
-  const position = engine?.position() ?? null;
-  if (position !== moved.position) moved = { atMs: clock.now(), position };
-  if (playing() && !audio.ended && clock.now() - moved.atMs < STUCK_MS) return;
   turning = true;
-  setTimeout(turn, wasLive ? Math.random() * TURN_JITTER_MS : 0);
-}
-
-async function turn() {
-  const { replay } = await import("./replay.js");
+  const { heardOut, replay } = await import("./replay.js");
+  await heardOut(audio, () => engine?.position(), wasLive);
   const position = sinceStart(engine?.position() ?? null);
   drop();
   engine = replay(audio, archive, now, position);
@@ -193,7 +171,7 @@ function receiveTrouble({ detail: { failures, missing } }) {
 async function afterSound() {
   if (late) return;
   late = true;
-  const page = { play, pause, seek, seekBy, goLive, sinceStart, kept, figures, managed };
+  const page = { audio, play, pause, startS, sinceStart, draw, kept, figures, managed };
   (await import("./late.js")).begin({ ...page, state: () => [now, engine] });
 }
 
@@ -203,7 +181,7 @@ function connectControls() {
   on("mute", "click", () => view.attribute("mute", "aria-pressed", String((audio.muted = !audio.muted))));
   on("volume", "input", ({ target }) => (kept("volume", target.value), (audio.volume = target.value / 100)));
   for (const event of ["play", "pause", "playing", "ended", "waiting"]) on("audio", event, draw);
-  on("audio", "error", rebuild);
+  on("audio", "error", () => engine?.live && audio.error && lost(false));
   on("audio", "playing", afterSound);
 }
 
@@ -218,6 +196,7 @@ function figures() {
 Object.defineProperty(window, "stentor", { get: figures });
 
 audio.volume = (view.element("volume").value = kept("volume") ?? 100) / 100;
+if (!rendition) await change(true);
 connectControls();
 news.addEventListener("now", receiveNow);
 news.addEventListener("trouble", receiveTrouble);

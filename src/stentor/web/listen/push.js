@@ -18,6 +18,7 @@ export const managed = !globalThis.MediaSource && Boolean(Source);
 
 /** The rendition this browser takes by push, or undefined. */
 export function pushRendition() {
+  if (!("body" in Response.prototype)) return undefined;
   const codecs = [["opus", "opus"], ["aac", "mp4a.40.2"]];
   return codecs.find(([, codec]) => Source?.isTypeSupported(`audio/mp4; codecs="${codec}"`))?.[0];
 }

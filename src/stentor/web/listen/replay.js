@@ -3,11 +3,27 @@
 import { append } from "./append.js";
 
 const AT_END_S = 15;
+const TURN_JITTER_MS = 5_000;
+const STUCK_MS = 10_000;
+const LOOK_MS = 500;
 const FILES = [
   ["Opus, 48 kbit/s", "replay.opus", "opus"],
   ["AAC, 64 kbit/s (.m4a)", "replay.m4a", "aac"],
   ["MP3, 64 kbit/s", "replay.mp3", "mp3"],
 ];
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Until what is on its way was heard, or the playhead stands; then at a moment of this page's own if it `wasLive`. */
+export async function heardOut(audio, position, wasLive) {
+  let [before, stoodMs] = [null, 0];
+  while (position() !== undefined && !audio.paused && !audio.ended && stoodMs < STUCK_MS) {
+    stoodMs = position() === before ? stoodMs + LOOK_MS : 0;
+    before = position();
+    await sleep(LOOK_MS);
+  }
+  await sleep(wasLive ? TURN_JITTER_MS * Math.random() : 0);
+}
 
 class Replay {
   live = false;

@@ -1,0 +1,98 @@
+"""The listener page by HLS from real roles: without streams, and where they are held back on the way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+import stentor.web
+from browser.waiting import until
+from stentor.formats.crew import NewShow, ShowMade
+from support.running import Running, installation
+
+HLS_JS = Path(stentor.web.__file__).parent / "vendor" / "hls.js"
+NO_STREAMS = "delete Response.prototype.body;"
+NO_MEDIA_SOURCE = "delete window.MediaSource; delete window.ManagedMediaSource;"
+HEARD = "stentor.position_s !== null && !audio.paused && audio.readyState > 2"
+
+Browse = Callable[..., Page]
+pytestmark = pytest.mark.skipif(not HLS_JS.exists(), reason="hls.js is not installed (npm is missing)")
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with installation(tmp_path_factory.mktemp("hls")) as running:
+        running.start()
+        yield running
+
+
+def announce(running: Running) -> ShowMade:
+    """In a thread: this one's event loop is Playwright's."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(running.create_show, NewShow("The Long Night", starts_in_s=1.0)).result()
+
+
+def asked(page: Page) -> list[str]:
+    """Paths of what the page asks for from now on."""
+    paths: list[str] = []
+    page.on("request", lambda request: paths.append(re.sub(r"^https?://[^/]+", "", request.url)))
+    return paths
+
+
+def press(page: Page) -> None:
+    expect(page.locator("#lamp")).to_have_text(re.compile("On air|On hold"))
+    page.get_by_role("button", name="Play", exact=True).click()
+
+
+def test_without_streams_hls_js_plays_and_the_show_turns_into_its_recording(browse: Browse, running: Running) -> None:
+    made = announce(running)
+    page = browse("about:blank", script=NO_STREAMS)
+    paths = asked(page)
+    page.goto(made.listener_link)
+    press(page)
+    until(page, HEARD)
+    begun = page.evaluate("stentor.position_s")
+    until(page, "(begun) => stentor.position_s > begun + 6", arg=begun)
+    assert 500 < page.evaluate("stentor.behind_ms") < 8_000
+    expect(page.locator("#behind")).to_have_text(re.compile(r"^\d\.\d s behind live$"))
+    assert any(re.search(r"/live\.m3u8\?_HLS_msn=\d+&_HLS_part=\d+", path) for path in paths), "low latency"
+    assert any(path.startswith("/assets/") and path.endswith("/vendor/hls.js") for path in paths)
+    page.get_by_label("Position in the show").press("Home")
+    until(page, "stentor.position_s !== null && stentor.behind_ms > 5000 && audio.readyState > 2")
+    until(page, "(begun) => stentor.position_s < begun", arg=begun)
+    page.get_by_role("button", name="Go live").click()
+    until(page, "stentor.position_s !== null && stentor.behind_ms < 5000")
+    assert running.run("show", "end", made.show).returncode == 0
+    expect(page.locator("#lamp")).to_have_text("Recording")
+    page.get_by_role("button", name="Play the recording").click()
+    until(page, "audio.src.endsWith('/replay.m4a') && audio.currentTime > 0.5")
+
+
+def test_by_the_browser_itself_where_there_is_no_media_source(browse: Browse, running: Running) -> None:
+    made = announce(running)
+    page = browse("about:blank", script=NO_MEDIA_SOURCE)
+    paths = asked(page)
+    page.goto(made.listener_link)
+    if not page.evaluate("audio.canPlayType('application/vnd.apple.mpegurl')"):
+        pytest.skip("this Chromium does not play HLS")
+    press(page)
+    until(page, "audio.src.endsWith('/index.m3u8') && !audio.paused && audio.readyState > 2")
+    heard = page.evaluate("audio.currentTime")
+    until(page, "(heard) => audio.currentTime > heard + 2", arg=heard)
+    assert not any(path.endswith("/hls.js") for path in paths)
+    assert running.run("show", "end", made.show).returncode == 0
+
+
+def test_where_endless_answers_are_kept_back_hls_takes_over(browse: Browse, running: Running) -> None:
+    made = announce(running)
+    page = browse("about:blank")
+    page.route(re.compile(r"/live/[^/]+/opus\?"), lambda route: None)  # never answered
+    page.goto(made.listener_link)
+    press(page)
+    until(page, HEARD + " && audio.currentTime > 1")
+    assert running.run("show", "end", made.show).returncode == 0
