@@ -194,7 +194,7 @@ async def measure(trial: Trial) -> dict[str, Any]:
 
 async def hear(page: Page, ear: PageEar, seconds: float) -> dict[str, int]:
     """Take what the page plays for so long; -> how its counters grew meanwhile."""
-    first: dict[str, int] = (await page.evaluate("bench()"))["figures"]  # and what was played until now is let go
+    first = await drain(page, ear)
     last, began_s = first, time.monotonic()
     while (passed_s := time.monotonic() - began_s) < seconds:
         await asyncio.sleep(DRAIN_S)

@@ -19,13 +19,14 @@ from stentor.io.codec.decoder import Decoder
 from stentor.model.grid import SAMPLE_RATE, Grid
 from stentor.model.rendition import OPUS
 
-# `bench()` takes what was played since the last call. Times are in ms since `origin`.
+# `bench()` takes what was played since the last call; the first begins it. Times are in ms since `origin`.
 TAP = """
 () => {
   const audio = document.getElementById("audio");
   const [track] = audio.captureStream().getAudioTracks();
   const reader = new MediaStreamTrackProcessor({ track, maxBufferSize: 1000 }).readable.getReader();
   const blocks = [];
+  let keeping = false;
   const touches = [];
   for (const event of ["seeking", "ratechange"]) audio.addEventListener(event, () => touches.push(performance.now()));
   (async () => {
@@ -34,11 +35,13 @@ TAP = """
       if (done) return;
       const samples = new Float32Array(value.numberOfFrames);
       value.copyTo(samples, { planeIndex: 0, format: "f32-planar" });
-      blocks.push({ at: [value.timestamp / 1e3, performance.now(), value.numberOfFrames, value.sampleRate], samples });
+      const at = [value.timestamp / 1e3, performance.now(), value.numberOfFrames, value.sampleRate];
+      if (keeping) blocks.push({ at, samples });
       value.close();
     }
   })();
   window.bench = () => {
+    keeping = true;
     const taken = blocks.splice(0);
     const bytes = taken.flatMap(({ samples }) => Array.from({ length: Math.ceil(samples.length / 2048) }, (_, k) =>
       String.fromCharCode(...new Uint8Array(samples.buffer, k * 8192, Math.min(8192, samples.byteLength - k * 8192)))));
