@@ -72,6 +72,15 @@ def stentor(grid: Grid, scratch: Path, listeners: int) -> Iterator[Contestant]:
     ring.close()
 
 
+def playlists(server: Contestant) -> list[str]:
+    """Paths of the HLS playlists of an edge's show."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    connection.request("GET", server.paths[0].rpartition("/")[0] + "/index.m3u8")
+    text = connection.getresponse().read().decode()
+    connection.close()
+    return [line for line in text.splitlines() if not line.startswith("#")]
+
+
 def _tickets(settings: Settings, count: int) -> list[str]:
     """A path with a ticket of its own for every listener."""
     key, tag, now = ticket_key(settings.keys_dir), ticket.show_tag(SHOW), int(time.time())

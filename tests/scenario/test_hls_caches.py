@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import shutil
 import sys
 import threading
 from collections.abc import Iterator
@@ -17,7 +18,6 @@ from stentor.core.playlist import Layout
 from stentor.formats.ticket import pull_token
 from stentor.io.keys import ticket_key
 from stentor.model.rendition import AAC
-from support.caches import CACHES
 from support.edge import SHOW, Station
 
 pytestmark = pytest.mark.scenario
@@ -26,15 +26,18 @@ FIRST, LAST = 40, 52
 ORIGIN_REQUESTS_MAX = 1.1  # of a playlist or part
 
 
-def _players() -> ModuleType:
-    """The players of the benches."""
-    path = Path(__file__).parents[2] / "bench" / "support" / "players.py"
-    spec = importlib.util.spec_from_file_location("bench_players", path)
+def _of_the_benches(name: str) -> ModuleType:
+    path = Path(__file__).parents[2] / "bench" / "support" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"bench_{name}", path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
+
+
+Players = _of_the_benches("players").Players
+CACHES = _of_the_benches("caches").CACHES
 
 
 @contextmanager
@@ -73,10 +76,12 @@ def station(tmp_path: Path) -> Iterator[Station]:
 
 @pytest.mark.parametrize("name", CACHES)
 def test_players_collapse_to_one(station: Station, tmp_path: Path, name: str) -> None:
+    if shutil.which(name) is None:
+        pytest.skip(f"{name} is not installed")
     layout = Layout(station.ring.grid, AAC)
     base = f"/live/{pull_token(SHOW, ticket_key(station.settings.keys_dir))}/aac"
     with CACHES[name](station.port, tmp_path) as port:
-        players = _players().Players(port, base, PLAYERS, layout.segment_parts)
+        players = Players(port, base, PLAYERS, layout.segment_parts)
         with playing(players):
             station.until(lambda: players.slowest() == layout.part_of(FIRST))
             asked = station.server.counters.requests
