@@ -17,6 +17,7 @@ from stentor.model.rendition import Rendition
 
 GIVES_A_TURN = 200  # answers to waiting requests, before the loop looks at the ring again
 KEPT_MAX = 64  # encoded answers
+FOUND_MAX = 256  # answers to different requests, between two chunks
 _CORS = ("Access-Control-Allow-Origin", "*")
 _LASTING = (_CORS, ("Cache-Control", "public, max-age=86400, immutable"))
 _PASSING = (_CORS, ("Cache-Control", "public, max-age=1"))
@@ -42,6 +43,20 @@ class _Waiter:
 
 
 @dataclass(slots=True)
+class _Found:
+    """What was found for requests, as long as `feed` stands where it does: players ask the same in their thousands."""
+
+    feed: Feed
+    n: int
+    end_n: int
+    by_request: dict[Hashable, Ready | Response | int] = field(default_factory=dict)
+
+    @property
+    def holds(self) -> bool:
+        return (self.n, self.end_n) == (self.feed.n, self.feed.end_n)
+
+
+@dataclass(slots=True)
 class Pull:
     """`feeds()` gives the feeds of the program that is on, by rendition id."""
 
@@ -52,6 +67,7 @@ class Pull:
     _waiting: dict[int, list[_Waiter]] = field(default_factory=dict)  # by rendition id
     _due: deque[_Waiter] = field(default_factory=deque)
     _kept: dict[Hashable, Ready] = field(default_factory=dict)
+    _found: dict[int, _Found] = field(default_factory=dict)  # by rendition id
 
     @property
     def waiting(self) -> int:
@@ -66,8 +82,22 @@ class Pull:
 
     def _find(self, rendition: Rendition, name: str, query: Mapping[str, str]) -> Ready | Response | int:
         """The answer, or the chunk that it waits for."""
-        if rendition not in RENDITIONS:
+        feed = self.feeds().get(rendition.id)
+        if feed is None or rendition not in RENDITIONS:
             return _GONE
+        known = self._found.get(rendition.id)
+        if known is None or known.feed is not feed or not known.holds:
+            known = self._found[rendition.id] = _Found(feed, feed.n, feed.end_n)
+        asked = (name, *query.items())
+        found = known.by_request.get(asked)
+        if found is None:
+            found = self._resolve(rendition, name, query)
+            if len(known.by_request) < FOUND_MAX:
+                known.by_request[asked] = found
+        self.answered += isinstance(found, Ready) and found is not _GONE
+        return found
+
+    def _resolve(self, rendition: Rendition, name: str, query: Mapping[str, str]) -> Ready | Response | int:
         live = self._live(rendition)
         try:
             wanted = resolve(name, query, live)
@@ -75,10 +105,7 @@ class Pull:
             return refusal(400, "bad-directive", "Bad Request", str(error))
         if wanted is None:
             return _GONE
-        if wanted.wait_n:
-            return wanted.wait_n
-        self.answered += 1
-        return self._ready(live, wanted)
+        return wanted.wait_n or self._ready(live, wanted)
 
     def _live(self, rendition: Rendition) -> Live:
         feed = self.feeds()[rendition.id]
