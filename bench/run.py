@@ -14,6 +14,7 @@ QUICK = {  # what makes a bench a matter of a minute; results of such runs are s
     "archive": ["--hours", "0.2", "--rounds", "2"],
     "fanout": ["--quick"],
     "joins": ["--quick"],
+    "loss": ["--speakers", "2", "--seconds", "20"],
     "mouth": ["--quick"],
     "stage": ["--speakers", "2", "--seconds", "5"],
     "stalled": ["--quick"],

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import shutil
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import wraps
@@ -15,8 +16,10 @@ import pytest
 from stentor.formats.icecast import HEAD_BYTES_MAX
 from stentor.io import icecast
 from stentor.io.http import listen_tcp
+from stentor.io.tls import Certificate
 from stentor.nodes import source as source_module
 from stentor.nodes.source import Sources
+from support.certs import certificate
 from support.stages import Studio, Tone, strength, studio, until
 
 HZ, ANN = 700.0, 500.0
@@ -27,7 +30,6 @@ FORMATS = {
     "pages": ("audio/ogg", "-c:a libopus -b:a 64k -f ogg"),  # of a second
     "aac": ("audio/aac", "-c:a aac -b:a 96k -f adts"),
     "flac": ("audio/flac", "-c:a flac -f flac"),
-    "vorbis": ("audio/ogg", "-c:a libvorbis -f ogg"),
 }
 
 pytestmark = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed (apt install ffmpeg)")
@@ -84,11 +86,11 @@ class Encoders:
 
 
 @asynccontextmanager
-async def encoders(**changes) -> AsyncIterator[Encoders]:
+async def encoders(tls: ssl.SSLContext | None = None, **changes) -> AsyncIterator[Encoders]:
     async with studio(**changes) as made:
         listener = listen_tcp("127.0.0.1", 0, "source_port")
         held = Encoders(made, listener.getsockname()[1])
-        serving = asyncio.ensure_future(held.sources.serve(listener, None))
+        serving = asyncio.ensure_future(held.sources.serve(listener, tls))
         try:
             yield held
         finally:
@@ -142,6 +144,15 @@ async def test_ffmpeg_by_the_old_source_method_beside_a_guest():
         heard = await ann.hears()
         assert strength(heard, HZ) > HEARD and strength(heard, ANN) < SILENT
         assert {seat for seat, _, _ in stems} == {"ann", "desk"}
+
+
+@scenario
+async def test_over_tls(tmp_path):
+    async with encoders(Certificate(*certificate(tmp_path)).context) as held:
+        await held.ffmpeg(held.url("desk"), "mp3", "-tls", "1")
+        await until(lambda: "desk" in held.made.present())
+        plain = await held.answer(held.head("desk"))  # not TLS
+        assert not plain.startswith(b"HTTP/1.0 200")
 
 
 @scenario
