@@ -29,7 +29,7 @@ from support.pulse import Pulse, new_grid
 CHUNK_S = 0.5
 WARM_UP_S = 6.0
 JOIN_S_MAX = 60.0
-PUBLISHED_S = 2.5  # the edge's counters on the board are as old at most
+SETTLE_S = 2.5
 GOAL = 1.1
 
 
@@ -40,25 +40,27 @@ async def joined(players: Players) -> None:
 
 
 async def play(players: Players, board: Board, seconds: float) -> dict[str, Any]:
-    """Measure between two looks at the edge's counters."""
+    """Measure between two of the edge's counters."""
     playing = asyncio.ensure_future(players.run())
     await joined(players)
-    await asyncio.sleep(PUBLISHED_S)
-    first, answered, began_s = players.slowest(), pulls(board), time.monotonic()
+    await asyncio.sleep(SETTLE_S)
+    first, before = players.slowest(), counted(board)
     await asyncio.sleep(seconds)
-    last, more, took_s = players.slowest(), pulls(board) - answered, time.monotonic() - began_s
+    last, after = players.slowest(), counted(board)
     playing.cancel()
     await asyncio.wait([playing])
-    parts = took_s / CHUNK_S
+    parts = (after.at_ms - before.at_ms) / 1000 / CHUNK_S
     taken = (last[0] - first[0]) * players.segment_parts + last[1] - first[1]
-    return {"requests_a_part": round(more / (2 * parts), 3), "parts": round(parts), "parts_of_the_slowest": taken}
+    asked = (after.pulls - before.pulls) / (2 * parts)
+    return {"requests_a_part": round(asked, 3), "parts": round(parts), "parts_of_the_slowest": taken}
 
 
-def pulls(board: Board) -> int:
+def counted(board: Board) -> Edge:
+    """The edge's counters with the time that they are of."""
     found = board.get("edge-0", Edge)
     if found is None:
         raise BenchError("the edge tells no counters")
-    return found.pulls
+    return found
 
 
 def measure(name: str, count: int, seconds: float) -> dict[str, Any]:
