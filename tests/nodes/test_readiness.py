@@ -18,9 +18,9 @@ from support.certs import certificate
 
 @pytest.fixture
 def settings(tmp_path: Path):
-    names = ("door_port", "edge_port", "desk_port", "studio_port", "archive_port")
+    names = ("door_port", "edge_port", "desk_port", "studio_port", "archive_port", "source_port")
     with directories() as (_, run):
-        ports = dict(zip(names, free_ports(5), strict=True))
+        ports = dict(zip(names, free_ports(6), strict=True))
         yield Settings(data_dir=tmp_path / "data", run_dir=run, **ports)
 
 
@@ -76,6 +76,9 @@ def test_a_port_that_a_stranger_holds(settings: Settings, machine) -> None:
     with socket.create_server(("127.0.0.1", settings.edge_port)):
         assert levels(settings, "ports") == {Level.BAD}
     assert levels(replace(settings, bind="192.0.2.99"), "ports") == {Level.BAD}
+    with socket.create_server(("127.0.0.1", settings.source_port)):
+        assert levels(settings, "ports") == {Level.BAD}
+        assert levels(replace(settings, source_port=0), "ports") == {Level.GOOD}
 
 
 def test_a_data_directory_that_cannot_be_made(settings: Settings, machine, tmp_path: Path) -> None:

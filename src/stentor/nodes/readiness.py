@@ -29,7 +29,7 @@ SYNCS = 20
 BACKLOG = 4_096
 CERTIFICATE_DAYS_MIN = 14
 SPARE_DESCRIPTORS = 64
-_ROLES = ("door", "edge", "desk", "studio", "archive")
+_PORTS = {"door": "door", "edge": "edge", "desk": "desk", "studio": "studio", "archive": "archive", "source": "studio"}
 
 
 class Level(StrEnum):
@@ -55,14 +55,15 @@ def examine(settings: Settings) -> list[Finding]:
 
 def _ports(settings: Settings) -> Iterator[Finding]:
     ours = {child.name.partition("-")[0] for child in _children(settings)}
-    bad = [finding for role in _ROLES if role not in ours and (finding := _port(settings, role))]
-    ports = ", ".join(str(getattr(settings, f"{role}_port")) for role in _ROLES)
+    used = {name: role for name, role in _PORTS.items() if getattr(settings, f"{name}_port")}
+    bad = [finding for name, role in used.items() if role not in ours and (finding := _port(settings, name))]
+    ports = ", ".join(str(getattr(settings, f"{name}_port")) for name in used)
     yield from bad or [Finding("ports", Level.GOOD, f"{ports} are free, or ours")]
 
 
-def _port(settings: Settings, role: str) -> Finding | None:
-    port, name = getattr(settings, f"{role}_port"), f"{role}_port"
-    kinds = (socket.SOCK_STREAM, *((socket.SOCK_DGRAM,) if role == "studio" else ()))
+def _port(settings: Settings, what: str) -> Finding | None:
+    port, name = getattr(settings, f"{what}_port"), f"{what}_port"
+    kinds = (socket.SOCK_STREAM, *((socket.SOCK_DGRAM,) if what == "studio" else ()))
     try:
         held = taken(settings.bind, port, kinds)
     except OSError as error:
