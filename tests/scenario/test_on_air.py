@@ -89,6 +89,8 @@ def test_a_reload_is_noticed_by_nobody(on_air: OnAir, tmp_path: Path) -> None:
     on_air.heard_at_least(late, 20_000)
     assert all(player.poll() is None for player in players) and Path(f"/proc/{old}").exists()
     assert on_air.edge().listeners == 1 and on_air.edge().pid != old
+    until(lambda: on_air.stage().live_n, "the show is live")
+    on_air.airs(10)
     on_air.end()
     until(lambda: not Path(f"/proc/{old}").exists(), "the old edge has ended with its last listener")
     assert not on_air.board_keys("edge-0.")

@@ -25,6 +25,7 @@ from stentor.nodes.airing import Airing, Block
 from stentor.nodes.recorder import Recorder, new_meta, recover
 from stentor.settings import Settings
 
+HOLD_FILE = "hold.cache"  # in data_dir; made anew if it is not there
 SEAL_PATIENCE_S = 10.0
 LATE_NS_MAX = 30_000_000_000  # a studio that comes later to a start records from when it came
 CLOCK_CHUNKS_MAX = 2  # by which a clock that is kept right may have moved against the grid
@@ -41,7 +42,7 @@ def ring_path(settings: Settings, show_id: str) -> Path:
 
 def the_hold(settings: Settings) -> dict[int, Hold]:
     """The hold of every rendition, by id; on the first call of an installation it is made, which takes seconds."""
-    return stored_holds(settings.data_dir / "hold.cache", hold.loop())
+    return stored_holds(settings.data_dir / HOLD_FILE, hold.loop())
 
 
 def lay_grid(starts_at_ms: int, chunk_ms: int, wall_ns: int, mono_ns: int) -> Grid:
