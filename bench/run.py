@@ -13,6 +13,9 @@ BENCH_S_MAX = 2_700
 QUICK = {  # what makes a bench a matter of a minute; results of such runs are shown, not kept
     "archive": ["--hours", "0.2", "--rounds", "2"],
     "fanout": ["--quick"],
+    "hls": ["--minutes", "0.2"],
+    "hls_cache": ["--players", "100", "--seconds", "8"],
+    "hls_cpu": ["--quick"],
     "joins": ["--quick"],
     "loss": ["--speakers", "2", "--seconds", "20"],
     "mouth": ["--quick"],
