@@ -2,9 +2,10 @@
 
     python bench/stage.py [--speakers 10] [--seconds 20]
 
-Speakers run in a process of their own and send a buzzing voice with time-coded bursts. The delay of a burst is from the
-instant at which its first sample was spoken to the tick that had it in the mix: it holds the packet's own 20 ms, the
-network, the jitter buffer and the wait for the tick. CPU is the stage's process alone, WHIP and handshakes left out.
+Speakers run in a process of their own, on the other core, and send a buzzing voice with time-coded bursts, each speaker
+at another phase against the ticks. The delay of a burst is from the instant at which its first sample was spoken to the
+tick that had it in the mix: it holds the packet's own 20 ms, the network, the jitter buffer and the wait for the tick.
+CPU is the stage's process alone, WHIP and handshakes left out.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import asyncio
 import hashlib
 import json
+import os
 import socket
 import sys
 import time
@@ -28,6 +30,7 @@ from stentor.model.board import Seat, Show
 from stentor.nodes.calls import Calls
 from stentor.nodes.stage import Stage
 from stentor.settings import Settings
+from support.processes import CROWD_CORE, SERVER_CORE, alone
 
 WARM_UP_S = 12.0  # until what joining did to the jitter buffers is gone
 FORK_S = 0.2  # making the client process holds up the loop
@@ -36,16 +39,21 @@ TICK_S = 0.02
 
 
 class BuzzingVoice:
-    """Time code over a voiced sound, so that neither encoders nor limiter are idle."""
+    """Time code, `early_ns` early, over a voiced sound, so that neither encoders nor limiter are idle."""
 
-    def __init__(self, hz: float) -> None:
-        self._hz, self._at = hz, 0
+    def __init__(self, hz: float, early_ns: int) -> None:
+        self._hz, self._early_ns, self._at = hz, early_ns, 0
 
     async def frame(self, start_ns: int) -> np.ndarray:
         time_s = (self._at + np.arange(FRAME_SAMPLES)) / 48_000
         self._at += FRAME_SAMPLES
         buzz = sum(np.sin(2 * np.pi * k * self._hz * time_s) / k for k in range(1, 9))
-        return (0.02 * buzz + timecode.signal(start_ns, FRAME_SAMPLES)).astype(np.float32)
+        return (0.02 * buzz + timecode.signal(start_ns + self._early_ns, FRAME_SAMPLES)).astype(np.float32)
+
+
+def early_ns(index: int, count: int) -> int:
+    """Ticks and bursts go by one clock: without this, all delays of a run would be the same but for whole ticks."""
+    return round(index * TICK_S * 1e9 / count)
 
 
 async def speakers(url: str, count: int) -> None:
@@ -53,7 +61,7 @@ async def speakers(url: str, count: int) -> None:
 
     async def one(index: int) -> None:
         await asyncio.sleep(index * 0.1 + index * TICK_S / count)
-        await speak(url, f"token-{index}", BuzzingVoice(100 + 10 * index))
+        await speak(url, f"token-{index}", BuzzingVoice(100 + 10 * index, early_ns(index, count)))
 
     async with asyncio.TaskGroup() as tasks:
         for index in range(count):
@@ -72,7 +80,7 @@ class Measured:
 
     def listen(self) -> None:
         """Keep the frames of all who are connected now."""
-        for connected in self._stage._by_session.values():
+        for connected in sorted(self._stage._by_session.values(), key=lambda one: int(one.seat.id[1:])):
             self.frames[connected.seat.id] = kept = []
             voice = connected.link.voice
             voice.frame = _keeping(voice.frame, kept)
@@ -90,10 +98,11 @@ class Measured:
 
     def delays_ms(self, first_tick: int) -> list[float]:
         delays = []
-        for frames in self.frames.values():
+        for index, frames in enumerate(self.frames.values()):
+            early = early_ns(index, len(self.frames))
             for burst in timecode.detect(np.concatenate(frames)):
                 wall_ns = self.tick_wall_ns[first_tick + max(0, burst.at) // FRAME_SAMPLES]
-                delays.append(timecode.lateness_ms(burst.k, wall_ns))
+                delays.append(timecode.lateness_ms(burst.k, wall_ns + early))
         return delays
 
 
@@ -181,8 +190,11 @@ def main() -> None:
     arguments = parser.parse_args()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     if arguments.url:
+        os.sched_setaffinity(0, {CROWD_CORE})
         asyncio.run(speakers(arguments.url, arguments.speakers))
-    else:
+        return
+    with alone():
+        os.sched_setaffinity(0, {SERVER_CORE})
         print(json.dumps(asyncio.run(measure(arguments.speakers, arguments.seconds)), indent=2))
 
 
