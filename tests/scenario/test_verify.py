@@ -252,12 +252,13 @@ def test_a_tape_that_is_being_written(tmp_path: Path, capsys: pytest.CaptureFixt
         assert f"chunks 3..{stop - 1} of" in text and text.endswith("OK so far, but unfinished\n")
 
 
+@pytest.mark.parametrize("cores", [2, 3, 8])
 def test_several_processes_find_what_one_finds(
-    tape: tapes.Tape, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tape: tapes.Tape, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, cores: int
 ) -> None:
     """However the work is shared, a change of any rendition's bytes is named by segment, byte and chunk."""
     monkeypatch.setattr(verify, "SHARED_BYTES_MIN", 0)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(cores))
     assert said(capsys, tape.directory)[0] == 0
     path = tape.directory / "0002.tape"
     data = path.read_bytes()

@@ -7,6 +7,7 @@ recorded without bytes: hold is a function of *n*, and the digests still cover w
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from stentor.formats import chunks, proof, tape, tapemeta
+from stentor.formats import chunks, proof, tape, tapemeta, taperow
 from stentor.model.rendition import RENDITIONS, Rendition
 from stentor.model.tapeindex import TapeIndex
 
@@ -149,6 +150,7 @@ class TapeReader:
     remains: list[Finding] = field(default_factory=list)  # of failed writes: torn ends that a later segment made good
     tail: tape.Broken | None = None  # why the last segment was not read to its end; `torn`: nothing whole comes after
 
+    _rows: taperow.Rows = field(default_factory=lambda: taperow.Rows(()))  # of this tape's renditions
     _recent: deque[bytes] = field(default_factory=lambda: deque(maxlen=REPEATED_RECORDS_MAX + 1))  # chains
     _places: array[int] = field(default_factory=lambda: array("Q"))  # of CHUNKS records: segment, offset, by turns
     _segment: int = 0  # the one in hand
@@ -185,6 +187,7 @@ class TapeReader:
     def receive_more(self, data: bytes | memoryview) -> bool:
         """Go on with the last segment from `resume_at`; `data` is the whole segment as it is now."""
         self.tail, data = None, memoryview(data)
+        self._receive_rows(data)
         while (found := self._next(data)) is not None:
             if isinstance(found, tape.Record) and self._cut_in_chain(found):
                 found = tape.Broken(found.offset, "record cut short in its chain", True)
@@ -194,7 +197,48 @@ class TapeReader:
             if not self._take(data, found):
                 return False
             self.resume_at = found.end
+            self._receive_rows(data)
         return True
+
+    def _receive_rows(self, data: memoryview) -> None:
+        """Take the records that are just the next chunk, fast, up to the first where there is more to say."""
+        if self.end is not None or self._to_repeat:
+            return
+        newest = None
+        while (row := self._rows.at(data, self.resume_at)) is not None and self._follows(data, row):
+            self._keep_row(data, row)
+            self.resume_at, newest = row.end, row
+        if newest is not None:
+            self._keep_digests(self._rows.digests(data, newest))
+
+    def _follows(self, data: memoryview, row: taperow.Row) -> bool:
+        assert self.meta is not None
+        if row.n != self.next_n or row.n - self.meta.first_n >= CHUNKS_MAX:
+            return False
+        return taperow.goes_on(data, row, self.chain) and (self.chunks_later or self._is_unchanged(data, row))
+
+    def _is_unchanged(self, data: memoryview, row: taperow.Row) -> bool:
+        if not taperow.is_whole(data, row):
+            return False
+        if self.hash_chunks:
+            stated = self._rows.digests(data, row)
+            if not taperow.is_unchanged(data, row, list(self.renditions.values()), stated):
+                return False
+            self._keep_digests(stated)
+        return True
+
+    def _keep_row(self, data: memoryview, row: taperow.Row) -> None:
+        segment = self.segments - 1
+        self.index.add_row(segment, row.body, row.lengths)
+        self._places.extend((segment, row.offset))
+        if row.n % proof.CHECKPOINT_CHUNKS == 0:
+            self.checkpoints.append(proof.Checkpoint(row.n, self.chain, bytes(data[row.offset : row.body])))
+        self.next_n, self.chain = row.n + 1, row.chain
+        self.chains.append((row.n, row.chain))
+        self._recent.append(row.chain)
+
+    def _keep_digests(self, digests: Sequence[bytes]) -> None:
+        self.renditions = dict(zip(self.index.ids, digests, strict=True))
 
     def _next(self, data: memoryview) -> tape.Record | tape.Broken | None:
         """What stands at `resume_at`. A copy is not looked at again, and so now."""
@@ -255,6 +299,8 @@ class TapeReader:
             part.id - tape.PART_HEADER: part.data for part in parts if tape.PART_HEADER <= part.id < tape.PART_HOLD
         }
         self.index = TapeIndex(sorted(self.renditions))
+        self.renditions = dict.fromkeys(self.index.ids, tape.GENESIS)
+        self._rows = taperow.Rows(self.index.ids)
         self.meta, self.chain, self.next_n = meta, record.chain, meta.first_n
         self._recent.append(record.chain)
         return True
@@ -305,25 +351,51 @@ class TapeReader:
         self._keep_chunks(record)
         return True
 
-    def unchanged(self, segments: Sequence[memoryview], share: int, shares: int) -> bool:
-        """Whether a share of the CHUNKS records read so far are whole, and their tables those of their bytes.
+    def unchanged(self, segments: Sequence[memoryview], first: int, stop: int) -> bool:
+        """Whether the CHUNKS records number `first` up to `stop` are whole, and their tables those of their bytes.
 
         This is what `chunks_later` leaves out: each record can be checked by itself, once all their tables are known to
-        be on the chain, and so by several processes. Shares count from 0 on; `segments` are those that were fed.
+        be on the chain, and so by several processes. `segments` are those that were fed.
         """
-        count = len(self._places) // 2
-        first, stop = (count * edge // shares for edge in (share, share + 1))
-        before = [tape.GENESIS] * len(self.index.ids)
-        for place in range(max(0, first - 1), stop):
-            segment, offset = self._places[2 * place : 2 * place + 2]
-            record = tape.read(segments[segment], offset)
-            if not isinstance(record, tape.Record):
-                return False
-            record = record.in_order(self.index.ids)
-            if place >= first and self._changed(segments[segment], record, dict(zip(record.ids, before, strict=True))):
-                return False
-            before = list(record.digests)
-        return True
+        before: Sequence[bytes] | None = self._stated(segments, first - 1)
+        for place in range(first, stop):
+            segment, offset = self._place(place)
+            if before is not None:
+                before = self._confirmed(segments[segment], offset, before)
+        return before is not None
+
+    def places_before(self, segment: int, offset: int) -> int:
+        """How many CHUNKS records begin before a byte of a segment."""
+        count = self.chunk_records
+        return bisect_left(range(count), (segment, offset), key=self._place)
+
+    @property
+    def chunk_records(self) -> int:
+        """How many CHUNKS records were read."""
+        return len(self._places) // 2
+
+    def _place(self, number: int) -> tuple[int, int]:
+        return self._places[2 * number], self._places[2 * number + 1]
+
+    def _stated(self, segments: Sequence[memoryview], place: int) -> Sequence[bytes]:
+        """The digests that the record at `place` states, or those before the first."""
+        if place < 0:
+            return [tape.GENESIS] * len(self.index.ids)
+        segment, offset = self._place(place)
+        return tape.parse(segments[segment], offset).in_order(self.index.ids).digests
+
+    def _confirmed(self, data: memoryview, offset: int, before: Sequence[bytes]) -> Sequence[bytes] | None:
+        """The digests that the record at `offset` states, after those `before`; None if they, or its CRC, are wrong."""
+        row = self._rows.at(data, offset)
+        if row is not None and taperow.is_whole(data, row):
+            stated = self._rows.digests(data, row)
+            if taperow.is_unchanged(data, row, before, stated):
+                return stated
+        record = tape.read(data, offset)
+        if not isinstance(record, tape.Record):
+            return None
+        record = record.in_order(self.index.ids)
+        return None if self._changed(data, record, dict(zip(record.ids, before, strict=True))) else record.digests
 
     def _changed(self, data: memoryview, record: tape.Record, before: Mapping[int, bytes]) -> str:
         """What is wrong if the digests of the record, after `before`, are not those of its bytes; or ""."""

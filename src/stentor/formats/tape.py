@@ -28,6 +28,7 @@ GENESIS = bytes(32)
 PARTS_MAX = 64
 BODY_BYTES_MAX = 16 * 1024 * 1024
 _HEAD = struct.Struct(">4sBBHQQI")
+HEAD_BYTES = _HEAD.size
 _ENTRY = struct.Struct(">HHI32s")
 _TAIL = struct.Struct(">I32s")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 
@@ -34,6 +35,12 @@ class TapeIndex:
         """The next chunk."""
         self._segments.append(segment)
         self._offsets.extend(offsets)
+        self._lengths.extend(lengths)
+
+    def add_row(self, segment: int, offset: int, lengths: Sequence[int]) -> None:
+        """The next chunk, whose renditions stand one after the other from `offset` on."""
+        self._segments.append(segment)
+        self._offsets.extend(accumulate((offset, *lengths[:-1])))
         self._lengths.extend(lengths)
 
     def add_run(self, segment: int, offsets: Sequence[int], lengths: Sequence[int], count: int) -> None:

@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 from stentor.core import proving
@@ -22,6 +23,7 @@ from stentor.io.tapefile import TapeFiles, segment_name
 from stentor.nodes.report import Report
 
 SHARED_BYTES_MIN = 16 * 1024 * 1024  # below, a second process is not worth its start
+ORDER, BYTES = 1, 4  # what it takes to check the order of a tape, and its bytes
 KEY_FILE_BYTES_MAX = 1024
 _HEAD = re.compile(r"(\d{1,9}):([0-9a-f]{64})")
 _CODECS = {".m4a": "aac", ".mp3": "mp3", ".opus": "opus"}  # of the files of a replay
@@ -131,10 +133,10 @@ def _no_tape(path: Path) -> str:
 
 def _read(segments: Sequence[memoryview]) -> TapeReader:
     """Read and check all segments. A long tape that is not spotless is read again in one go, to say what is where."""
-    if sum(map(len, segments)) >= SHARED_BYTES_MIN:
-        reader = _fed(segments, chunks_later=True)
-        spotless = reader.sound and reader.tail is None and not reader.remains
-        if spotless and _unchanged(reader, segments):
+    cores = len(os.sched_getaffinity(0))
+    if cores > 1 and sum(map(len, segments)) >= SHARED_BYTES_MIN:
+        reader = _read_together(segments, cores - 1)
+        if reader is not None:
             return reader
     return _fed(segments)
 
@@ -145,13 +147,41 @@ def _fed(segments: Sequence[memoryview], *, chunks_later: bool = False) -> TapeR
     return reader
 
 
-def _unchanged(reader: TapeReader, segments: Sequence[memoryview]) -> bool:
-    """Whether the bytes of all chunks are those that were signed: all cores look, each at its share."""
-    shares = len(os.sched_getaffinity(0))
-    ask = partial(reader.unchanged, segments, shares=shares)
-    others = [forked.ask(partial(ask, share)) for share in range(1, shares)]
-    answers = [ask(0), *(answer() for answer in others)]  # each has to be waited for
-    return all(answers)
+def _read_together(segments: Sequence[memoryview], others: int) -> TapeReader | None:
+    """The same on several cores; None if the tape is not spotless.
+
+    A fork reads the beginning as anybody would, while the order of everything is looked at here. All share the rest,
+    whose records can each be checked by itself by then.
+    """
+    share = (ORDER + BYTES / others) / (ORDER + BYTES + BYTES / others)
+    beginning, (segment, offset) = _cut(segments, round(share * sum(map(len, segments))))
+    answers = [forked.ask(partial(_is_sound, beginning))]
+    reader = _fed(segments, chunks_later=True)
+    spotless = reader.sound and reader.tail is None and not reader.remains
+    if spotless:
+        first = max(0, reader.places_before(segment, offset) - 1)  # the last of them may be cut
+        stops = [first + (reader.chunk_records - first) * part // others for part in range(others + 1)]
+        mine, *theirs = (partial(reader.unchanged, segments, *span) for span in pairwise(stops))
+        answers += map(forked.ask, theirs)
+        spotless = mine()
+    sound = [answer() for answer in answers]  # each has to be waited for
+    return reader if spotless and all(sound) else None
+
+
+def _is_sound(beginning: Sequence[memoryview]) -> bool:
+    reader = _fed(beginning)
+    return reader.sound and not reader.remains
+
+
+def _cut(segments: Sequence[memoryview], size: int) -> tuple[list[memoryview], tuple[int, int]]:
+    """-> (the first `size` bytes of all segments, the segment and the byte in it where they end)."""
+    beginning: list[memoryview] = []
+    for segment, data in enumerate(segments):
+        beginning.append(data[:size])
+        if len(data) >= size:
+            return beginning, (segment, size)
+        size -= len(data)
+    return beginning, (len(segments), 0)
 
 
 def _beyond_gap(directory: Path, count: int) -> str:
