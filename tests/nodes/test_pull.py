@@ -5,10 +5,12 @@ import re
 
 import pytest
 
+from stentor.core.playlist import resolve
 from stentor.formats import chunks, ticket
 from stentor.formats.ticket import pull_token
 from stentor.io.keys import ticket_key
 from stentor.model.rendition import AAC, AAC_LOW, OPUS
+from stentor.nodes.pull import FOUND_MAX
 from support.edge import SHOW, Station, chunk
 
 ALL = range(1, 41)
@@ -114,6 +116,36 @@ def test_a_delta_update(station):
 def test_what_is_not_there_is_said(station, path, status, code):
     refused = fetch(station, f"{base(station)}/{path}")
     assert (refused.status, json.loads(refused.body)["code"]) == (status, code)
+    assert station.edge.pull.refused == (code in ("not-here", "bad-directive")), "counted"
+    assert fetch(station, f"{base(station)}/aac/s4.m4s").status == 200
+    assert (station.edge.pull.answered, station.edge.pull.refused) == (1, code in ("not-here", "bad-directive"))
+
+
+@pytest.mark.parametrize("query", ["_HLS_msn=0&_HLS_part=3", "_HLS_msn=4", "_HLS_msn=4&_HLS_part=7&_HLS_skip=YES"])
+def test_what_is_long_over_is_answered_at_once_with_what_is_now(station, query):
+    behind = fetch(station, f"{base(station)}/aac/live.m3u8?{query}")
+    assert behind.status == 200 and b'URI="s4p7.m4s"' in behind.body
+    assert station.edge.pull.waiting == 0
+
+
+def test_how_far_ahead_one_may_ask(station):
+    """Two segments: what waits longer is nobody's next reload."""
+    waits(station, f"{base(station)}/aac/live.m3u8?_HLS_msn=5&_HLS_part=0")
+    waits(station, f"{base(station)}/aac/live.m3u8?_HLS_msn=6&_HLS_part=7")
+    refused = fetch(station, f"{base(station)}/aac/live.m3u8?_HLS_msn=7&_HLS_part=0")
+    assert refused.status == 400 and "too far ahead" in json.loads(refused.body)["detail"]
+
+
+def test_nonsense_in_masses_is_kept_of_nobody_and_costs_players_little(station, monkeypatch):
+    resolved = []
+    monkeypatch.setattr("stentor.nodes.pull.resolve", lambda *asked: resolved.append(asked) or resolve(*asked))
+    for number in range(3 * FOUND_MAX):
+        station.edge.pull.answer(AAC, "live.m3u8", {"_HLS_msn": str(1_000 + number)})
+    for _ in range(5):
+        assert fetch(station, f"{base(station)}/aac/live.m3u8").status == 200
+    assert len(resolved) == 3 * FOUND_MAX + 1, "the playlist is found once"
+    assert len(station.edge.pull._found[AAC.id].by_request) <= FOUND_MAX
+    assert station.edge.pull.refused == 3 * FOUND_MAX
 
 
 def test_strangers_are_refused(station):
@@ -141,6 +173,19 @@ def test_who_left_is_forgotten(station):
     station.turn()
     station.publish(41)
     assert station.edge.pull.waiting == 0
+
+
+def test_who_comes_again_and_again_leaves_nothing_behind(station):
+    """A player that reconnects in a loop: nobody else's reload is late, and nothing is kept until the next chunk."""
+    steady = waits(station, f"{base(station)}/aac/live.m3u8?_HLS_msn=5&_HLS_part=0")
+    for _ in range(300):
+        again = waits(station, f"{base(station)}/aac/live.m3u8?_HLS_msn=6&_HLS_part=0")
+        again.sock.close()
+        station.until(lambda: station.edge.pull.waiting == 1)
+    assert len(station.server) == 1
+    station.publish(41)
+    station.until(lambda: steady.read() and steady.whole_head and whole(steady))
+    assert steady.status == 200 and station.edge.pull.waiting == 0
 
 
 def test_many_who_wait_are_answered_over_several_turns(station, monkeypatch):

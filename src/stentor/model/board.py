@@ -147,6 +147,7 @@ class Edge(msgspec.Struct, frozen=True, omit_defaults=True):
     bytes_sent: int = 0
     worst_late_ms: int = 0
     pulls: int = 0  # HLS requests answered
+    pulls_refused: int = 0  # HLS requests for what there is not, or that make no sense
     pulls_waiting: int = 0  # HLS requests that wait for their chunk
 
 

@@ -99,6 +99,7 @@ class Edge:
 
     def _pull(self, asked: mount.Pull, request: Request) -> Answer:
         if not self.program.show or not hmac.compare_digest(asked.token, self._pull_token()):
+            self._refused += 1
             return _STRANGE
         return self.pull.answer(asked.rendition, asked.name, request.query)
 
@@ -142,6 +143,7 @@ class Edge:
             bytes_sent=counters.bytes_sent,
             worst_late_ms=counters.worst_late_ms,
             pulls=self.pull.answered,
+            pulls_refused=self.pull.refused,
             pulls_waiting=self.pull.waiting,
         )
         put(self._board, self._key_on_board, value)

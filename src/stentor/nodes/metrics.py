@@ -67,6 +67,12 @@ _EDGE = (
     ),
     Declared("stentor_edge_pulls_total", "counter", "Requests of HLS answered.", lambda e: e.pulls),
     Declared(
+        "stentor_edge_pulls_refused_total",
+        "counter",
+        "Requests of HLS for what there is not, or that make no sense.",
+        lambda e: e.pulls_refused,
+    ),
+    Declared(
         "stentor_edge_pulls_waiting", "gauge", "Requests of HLS that wait for their chunk.", lambda e: e.pulls_waiting
     ),
     Declared("stentor_edge_report_age_seconds", "gauge", "Since the edge last said anything.", _age_s),

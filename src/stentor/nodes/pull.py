@@ -17,7 +17,7 @@ from stentor.model.rendition import Rendition
 
 GIVES_A_TURN = 200  # answers to waiting requests, before the loop looks at the ring again
 KEPT_MAX = 64  # encoded answers
-FOUND_MAX = 256  # answers to different requests, between two chunks
+FOUND_MAX = 256  # answers to different requests, between two chunks; the oldest makes room, whoever asks for nonsense
 _CORS = ("Access-Control-Allow-Origin", "*")
 _LASTING = (_CORS, ("Cache-Control", "public, max-age=86400, immutable"))
 _PASSING = (_CORS, ("Cache-Control", "public, max-age=1"))
@@ -62,9 +62,10 @@ class Pull:
 
     feeds: Callable[[], Mapping[int, Feed]]
     answered: int = 0
+    refused: int = 0  # asked for what is not there, or by directives that make no sense
     _fed: Mapping[int, Feed] = field(default_factory=dict)
     _looked: dict[int, int] = field(default_factory=dict)  # the chunk that was newest at the last look, by rendition id
-    _waiting: dict[int, list[_Waiter]] = field(default_factory=dict)  # by rendition id
+    _waiting: dict[int, dict[_Waiter, None]] = field(default_factory=dict)  # by rendition id, in order
     _due: deque[_Waiter] = field(default_factory=deque)
     _kept: dict[Hashable, Ready] = field(default_factory=dict)
     _found: dict[int, _Found] = field(default_factory=dict)  # by rendition id
@@ -82,6 +83,14 @@ class Pull:
 
     def _find(self, rendition: Rendition, name: str, query: Mapping[str, str]) -> Ready | Response | int:
         """The answer, or the chunk that it waits for."""
+        found = self._known(rendition, name, query)
+        if found is _GONE or isinstance(found, Response):
+            self.refused += 1
+        elif isinstance(found, Ready):
+            self.answered += 1
+        return found
+
+    def _known(self, rendition: Rendition, name: str, query: Mapping[str, str]) -> Ready | Response | int:
         feed = self.feeds().get(rendition.id)
         if feed is None or rendition not in RENDITIONS:
             return _GONE
@@ -91,10 +100,9 @@ class Pull:
         asked = (name, *query.items())
         found = known.by_request.get(asked)
         if found is None:
-            found = self._resolve(rendition, name, query)
-            if len(known.by_request) < FOUND_MAX:
-                known.by_request[asked] = found
-        self.answered += isinstance(found, Ready) and found is not _GONE
+            found = known.by_request[asked] = self._resolve(rendition, name, query)
+            if len(known.by_request) > FOUND_MAX:
+                del known.by_request[next(iter(known.by_request))]
         return found
 
     def _resolve(self, rendition: Rendition, name: str, query: Mapping[str, str]) -> Ready | Response | int:
@@ -112,10 +120,13 @@ class Pull:
         return Live(Layout(feed.grid, rendition), feed.oldest, feed.n, feed.end_n)
 
     def _wait(self, waiter: _Waiter) -> Callable[[], None]:
-        self._waiting.setdefault(waiter.rendition.id, []).append(waiter)
+        """-> what forgets it: however often players come and go, nobody waits who is not connected."""
+        waiting = self._waiting.setdefault(waiter.rendition.id, {})
+        waiting[waiter] = None
 
         def take_back() -> None:
             waiter.give = None
+            waiting.pop(waiter, None)
 
         return take_back
 
@@ -137,12 +148,13 @@ class Pull:
             if waiters and self._looked.get(rendition_id) != feeds[rendition_id].n:
                 self._look(feeds[rendition_id], waiters)
 
-    def _look(self, feed: Feed, waiters: list[_Waiter]) -> None:
-        changed = feed.rendition.id not in self._looked
+    def _look(self, feed: Feed, waiters: dict[_Waiter, None]) -> None:
+        everybody = feed.ended or feed.rendition.id not in self._looked
         self._looked[feed.rendition.id] = feed.n
-        still = [waiter for waiter in waiters if waiter.n > feed.n and not feed.ended and not changed]
-        self._due.extend(waiter for waiter in waiters if waiter.n <= feed.n or feed.ended or changed)
-        waiters[:] = still
+        due = list(waiters) if everybody else [waiter for waiter in waiters if waiter.n <= feed.n]
+        self._due.extend(due)
+        for waiter in due:
+            del waiters[waiter]
 
     def _give(self, waiter: _Waiter) -> None:
         if waiter.give is None:  # nobody is there any more
@@ -150,7 +162,7 @@ class Pull:
         found = self._find(waiter.rendition, waiter.name, waiter.query)
         if isinstance(found, int):
             waiter.n = found
-            self._waiting[waiter.rendition.id].append(waiter)
+            self._waiting[waiter.rendition.id][waiter] = None
         else:
             waiter.give(found)
 
