@@ -1,13 +1,20 @@
-/* A crowd: very many HTTP listeners in one process, which read, count and time what they get.
+/* A crowd: very many HTTP listeners in one process, which read, count, compare and time what they get.
  *
- * usage: crowd ADDRESS PORT PATHS RCVBUF
+ * usage: crowd ADDRESS PORT PATHS RCVBUF WIRE
  *   PATHS   file with one request path a line; listener i asks for line i (modulo the lines)
  *   RCVBUF  SO_RCVBUF of every listener, 0 for the kernel's choice
+ *   WIRE    plain; tls: TLS 1.3, each connection a full handshake; resume: each goes on from the last ticket seen
  *
  * Commands are lines on stdin, each answered by one line of JSON on stdout; the end of stdin ends the crowd:
- *   join COUNT AT_ONCE   open COUNT connections, at most AT_ONCE of them still without a first byte
- *   mark                 bytes and worst gaps of every listener since the last mark
- *   deaf                 read no more from anybody
+ *   join COUNT AT_ONCE         open COUNT connections, at most AT_ONCE of them still without a first byte
+ *   rate PER_S COUNT BYTES     open COUNT connections, PER_S a second whatever comes back; each leaves once it has BYTES
+ *                              bytes (0: all stay)
+ *   shake MS AT_ONCE           for MS milliseconds AT_ONCE connections again and again: handshake, close_notify, end
+ *   mark                       bytes and worst gaps of every listener since the last mark
+ *   follow FILE                from here on everybody is to get the chunks in FILE: for each its due time (CLOCK_MONOTONIC,
+ *                              ns, u64), its size (u64), its bytes
+ *   followed                   whether they did, and how late
+ *   deaf                       read no more from anybody
  *
  * Between two batches of events the crowd sleeps for NAP_NS. Listeners on a network do not wake anybody on the server's
  * machine; without the nap nearly every send would pay for waking this process.
@@ -27,38 +34,56 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LISTENERS_MAX 19500 /* of one process */
-#define SOURCES 16          /* source addresses: above about 14,000 connections from one, the kernel's search slows down */
-#define RETRIES_MAX 20      /* of one listener, before it counts as failed */
+#include "wire.h"
+
+#define LISTENERS_MAX 19500   /* of one process */
+#define ARRIVALS_MAX 200000   /* of one `rate` */
+#define CHUNKS_MAX 1024       /* of one `follow` */
+#define SOURCES 16            /* source addresses: above about 14,000 connections from one, the kernel's search slows down */
+#define RETRIES_MAX 20        /* of one listener, before it counts as failed */
+#define DRAIN_NS 10000000000u /* after the last arrival: so long may answers take */
 #define EVENTS 1024
 #define NAP_NS 1000000
+#define NAP_RATE_NS 100000 /* while connections are opened at a rate: so late may one be */
 #define DIALS_A_TURN 64 /* between two looks at what has come */
 #define READ_BYTES 65536
 #define STDIN_TAG UINT32_MAX
 
-enum state { FRESH, CONNECTING, WAITING, READING, GONE };
+enum state { FRESH, CONNECTING, SHAKING, WAITING, READING, PARTING, GONE };
+enum task { NOTHING, JOIN, RATE, SHAKE };
 
 struct listener {
-    int fd;
+    struct wire wire;
     enum state state;
-    int retries;
+    enum task task; /* that opened it */
+    int retries, wrong;
     uint64_t asked_ns, first_ns, last_ns, worst_gap_ns;
     uint64_t bytes, marked_bytes;
+    uint64_t followed_bytes, worst_late_ns;
+    uint32_t followed_chunks;
+};
+
+struct chunk {
+    uint64_t due_ns, end; /* end: bytes of the stream up to here */
 };
 
 static struct listener crowd[LISTENERS_MAX];
-static uint32_t count, next_fresh, in_flight, at_once, closed;
-static uint32_t batch_start, batch_left, batch_failed, batch_retries;
-static uint64_t batch_ns;
+static uint32_t count, in_flight, closed;
+static uint32_t free_slots[LISTENERS_MAX], free_count; /* whose listener has left */
 static int epoll_fd, rcvbuf;
 static struct sockaddr_in server;
 static char **paths;
 static size_t path_count;
 
-static void die(const char *what) {
-    fprintf(stderr, "crowd: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
+/* what is going on, and how far it is; `waits` to the first byte are of answered connections */
+static enum task task;
+static uint32_t wanted, begun, answered, failed, retried, resumed, at_once, batch_start;
+static uint64_t began_ns, until_ns, period_ns, leave_bytes, worst_dial_ns, waits[ARRIVALS_MAX];
+
+static char *stream; /* what everybody is to get */
+static uint64_t stream_bytes;
+static struct chunk chunks[CHUNKS_MAX];
+static uint32_t chunk_count;
 
 static uint64_t now_ns(void) {
     struct timespec t;
@@ -71,9 +96,18 @@ static int ascending(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-/* The value below which `share` of the sorted `values` lie. */
-static uint64_t quantile(const uint64_t *values, size_t size, double share) {
-    return size ? values[(size_t)(share * (double)(size - 1))] : 0;
+/* The value in ms below which `share` of the sorted `values` (ns) lie. */
+static double quantile_ms(const uint64_t *values, size_t size, double share) {
+    return size ? (double)values[(size_t)(share * (double)(size - 1))] / 1e6 : 0;
+}
+
+/* -> JSON members NAME_p50, _p99, _max of `values`, which get sorted */
+static const char *spread(const char *name, uint64_t *values, size_t size) {
+    static char text[200];
+    qsort(values, size, sizeof *values, ascending);
+    snprintf(text, sizeof text, "\"%s_p50\": %.3f, \"%s_p99\": %.3f, \"%s_max\": %.3f", name,
+             quantile_ms(values, size, 0.5), name, quantile_ms(values, size, 0.99), name, quantile_ms(values, size, 1.0));
+    return text;
 }
 
 static void read_paths(const char *name) {
@@ -91,7 +125,7 @@ static void read_paths(const char *name) {
 
 static void watch(uint32_t index, uint32_t events, int how) {
     struct epoll_event event = {.events = events, .data.u32 = index};
-    if (epoll_ctl(epoll_fd, how, crowd[index].fd, &event)) die("epoll_ctl");
+    if (epoll_ctl(epoll_fd, how, crowd[index].wire.fd, &event)) die("epoll_ctl");
 }
 
 static int open_socket(uint32_t index) {
@@ -99,6 +133,7 @@ static int open_socket(uint32_t index) {
     struct sockaddr_in source = {.sin_family = AF_INET};
     if (fd < 0) die("socket");
     setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* as browsers do: the request does not wait for an ACK */
     if (rcvbuf) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof rcvbuf);
     source.sin_addr.s_addr = htonl(0x7f000100u + 1 + index % SOURCES);
     if (bind(fd, (struct sockaddr *)&source, sizeof source)) die("bind");
@@ -110,70 +145,182 @@ static int send_request(uint32_t index) {
     char request[1024];
     int size = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: bench\r\nUser-Agent: crowd\r\n\r\n",
                         paths[index % path_count]);
-    return send(crowd[index].fd, request, (size_t)size, MSG_NOSIGNAL) == size;
+    return wire_write(&crowd[index].wire, request, size);
 }
 
 static void dial(uint32_t index) {
     struct listener *one = &crowd[index];
-    one->fd = open_socket(index);
+    one->wire.fd = open_socket(index);
     one->state = CONNECTING;
     if (!one->asked_ns) one->asked_ns = now_ns();
-    if (connect(one->fd, (struct sockaddr *)&server, sizeof server) && errno != EINPROGRESS) die("connect");
-    one->state = send_request(index) ? WAITING : CONNECTING; /* loopback is often connected by now */
+    if (connect(one->wire.fd, (struct sockaddr *)&server, sizeof server) && errno != EINPROGRESS) die("connect");
+    if (!tls && send_request(index)) one->state = WAITING; /* loopback is often connected by now */
     watch(index, one->state == WAITING ? EPOLLIN : EPOLLOUT, EPOLL_CTL_ADD);
 }
 
+/* Tasks: many connections of one kind, and a report when the last of them is settled. */
+
 static void report_join(void) {
-    static uint64_t waits[LISTENERS_MAX];
     size_t size = 0;
-    uint64_t last = batch_ns;
+    uint64_t last = began_ns;
     for (uint32_t i = batch_start; i < count; i++) {
         if (crowd[i].state != READING) continue;
         waits[size++] = crowd[i].first_ns - crowd[i].asked_ns;
         if (crowd[i].first_ns > last) last = crowd[i].first_ns;
     }
-    qsort(waits, size, sizeof *waits, ascending);
-    printf("{\"joined\": %zu, \"failed\": %u, \"retries\": %u, \"first_byte_ms_p50\": %.3f, \"first_byte_ms_p99\": %.3f, "
-           "\"first_byte_ms_max\": %.3f, \"all_ms\": %.3f}\n",
-           size, batch_failed, batch_retries, quantile(waits, size, 0.5) / 1e6, quantile(waits, size, 0.99) / 1e6,
-           quantile(waits, size, 1.0) / 1e6, (last - batch_ns) / 1e6);
+    printf("{\"joined\": %zu, \"failed\": %u, \"retries\": %u, \"suite\": \"%s\", %s, \"all_ms\": %.3f}\n", size, failed,
+           retried, suite, spread("first_byte_ms", waits, size), (double)(last - began_ns) / 1e6);
 }
 
-static void settle(void) {
-    in_flight--;
-    if (!--batch_left) report_join();
+static void report_rate(void) {
+    printf("{\"arrived\": %u, \"answered\": %u, \"closed\": %u, \"resumed\": %u, \"suite\": \"%s\", %s, "
+           "\"dial_late_ms_max\": %.3f, \"all_ms\": %.3f}\n",
+           begun, answered, closed, resumed, suite, spread("first_byte_ms", waits, answered),
+           (double)worst_dial_ns / 1e6, (double)(now_ns() - began_ns) / 1e6);
+}
+
+static void report_shake(void) {
+    printf("{\"shaken\": %u, \"resumed\": %u, \"failed\": %u, \"suite\": \"%s\", \"all_ms\": %.3f}\n", answered, resumed,
+           failed, suite, (double)(now_ns() - began_ns) / 1e6);
+}
+
+static void start_task(enum task kind, uint32_t connections) {
+    task = kind;
+    wanted = connections;
+    begun = answered = failed = retried = resumed = 0;
+    worst_dial_ns = 0;
+    began_ns = now_ns();
+}
+
+/* Report and rest once nothing is left to be begun or to be settled. */
+static void end_task(void) {
+    if (task == NOTHING || in_flight || begun < wanted) return;
+    enum task ended = task;
+    task = NOTHING;
+    if (ended == JOIN) report_join();
+    else if (ended == RATE) report_rate();
+    else report_shake();
+}
+
+static uint32_t take_slot(void) {
+    if (!free_count && count == LISTENERS_MAX) {
+        fprintf(stderr, "crowd: more than %u connections at once\n", LISTENERS_MAX);
+        exit(1);
+    }
+    uint32_t index = free_count ? free_slots[--free_count] : count++;
+    memset(&crowd[index], 0, sizeof crowd[index]);
+    crowd[index].task = task;
+    return index;
+}
+
+static void leave_slot(uint32_t index) {
+    wire_close(&crowd[index].wire);
+    crowd[index].state = GONE;
+    free_slots[free_count++] = index;
+}
+
+static void begin_one(void) {
+    begun++;
+    in_flight++;
+    dial(take_slot());
+}
+
+/* -> whether another connection is to be opened now */
+static int due(uint64_t now) {
+    if (begun == wanted) return 0;
+    if (task == RATE) return now >= began_ns + begun * period_ns;
+    return in_flight < at_once;
 }
 
 static void dial_more(void) {
-    for (int i = 0; i < DIALS_A_TURN && next_fresh < count && in_flight < at_once; i++) {
-        in_flight++;
-        dial(next_fresh++);
+    uint64_t now = now_ns();
+    if (task == SHAKE && now >= until_ns) wanted = begun;
+    for (int i = 0; i < DIALS_A_TURN && due(now); i++) {
+        if (task == RATE && now - began_ns - begun * period_ns > worst_dial_ns)
+            worst_dial_ns = now - began_ns - begun * period_ns;
+        begin_one();
+        now = now_ns();
     }
+    end_task();
 }
+
+/* Whoever has no answer so long after the last arrival counts as without one; a crowd is of no use after that. */
+static void give_up(void) {
+    if (task != RATE || begun < wanted || now_ns() < began_ns + wanted * period_ns + DRAIN_NS) return;
+    in_flight = 0;
+    end_task();
+}
+
+/* One listener. */
 
 static void lose(uint32_t index) {
     struct listener *one = &crowd[index];
-    enum state was = one->state;
-    close(one->fd);
-    one->state = GONE;
-    if (was == READING) {
+    if (one->state == READING) {
+        leave_slot(index);
         closed++;
-    } else if (one->retries++ < RETRIES_MAX) {
-        batch_retries++;
+        if (one->task == RATE && leave_bytes) in_flight--; /* the server cut it short */
+    } else if (one->task == JOIN && one->retries++ < RETRIES_MAX) {
+        wire_close(&one->wire);
+        retried++;
         dial(index);
     } else {
-        batch_failed++;
-        settle();
+        leave_slot(index);
+        failed++;
+        in_flight--;
     }
 }
 
+static void expect(uint32_t index, enum state state, uint32_t events) {
+    crowd[index].state = state;
+    watch(index, events, EPOLL_CTL_MOD);
+}
+
 static void ask(uint32_t index) {
-    if (!send_request(index)) {
+    if (send_request(index)) expect(index, WAITING, EPOLLIN);
+    else lose(index);
+}
+
+/* The handshake is through. */
+static void secured(uint32_t index) {
+    struct listener *one = &crowd[index];
+    resumed += (uint32_t)SSL_session_reused(one->wire.ssl);
+    if (one->task != SHAKE) {
+        ask(index);
+        return;
+    }
+    SSL_shutdown(one->wire.ssl);
+    expect(index, PARTING, EPOLLIN);
+}
+
+static void shake(uint32_t index) {
+    if (wire_shake(&crowd[index].wire) == 1) secured(index);
+    else if (errno == EAGAIN) expect(index, SHAKING, EPOLLIN);
+    else lose(index);
+}
+
+static void connected(uint32_t index, uint32_t events) {
+    if (events & (EPOLLERR | EPOLLHUP)) {
+        lose(index);
+    } else if (tls) {
+        wire_secure(&crowd[index].wire);
+        shake(index);
+    } else {
+        ask(index);
+    }
+}
+
+/* After close_notify: tickets may still come, then the end. */
+static void part(uint32_t index) {
+    char rest[1024];
+    ssize_t size = wire_read(&crowd[index].wire, rest, sizeof rest);
+    if (size > 0 || (size < 0 && errno == EAGAIN)) return;
+    if (size < 0) {
         lose(index);
         return;
     }
-    crowd[index].state = WAITING;
-    watch(index, EPOLLIN, EPOLL_CTL_MOD);
+    leave_slot(index);
+    answered++;
+    in_flight--;
 }
 
 /* The first bytes of an answer; anything but a 200 is fatal, for no figure can come of it. */
@@ -184,27 +331,52 @@ static void begin(struct listener *one, const char *data, ssize_t size) {
     }
     one->state = READING;
     one->first_ns = one->last_ns = now_ns();
-    settle();
+    if (one->task == RATE) waits[answered++] = one->first_ns - one->asked_ns;
+    if (one->task != RATE || !leave_bytes) in_flight--;
+}
+
+static void compare(struct listener *one, const char *data, uint64_t size, uint64_t now) {
+    uint64_t left = stream_bytes - one->followed_bytes;
+    if (size > left) size = left;
+    if (memcmp(stream + one->followed_bytes, data, size)) one->wrong = 1;
+    one->followed_bytes += size;
+    while (one->followed_chunks < chunk_count && one->followed_bytes >= chunks[one->followed_chunks].end) {
+        uint64_t late_ns = now - chunks[one->followed_chunks++].due_ns;
+        if (late_ns > one->worst_late_ns) one->worst_late_ns = late_ns;
+    }
+}
+
+static void took(struct listener *one, const char *data, ssize_t size) {
+    uint64_t now = now_ns(), gap = now - one->last_ns;
+    one->bytes += (uint64_t)size;
+    if (one->state == WAITING) {
+        begin(one, data, size);
+        return;
+    }
+    if (gap > one->worst_gap_ns) one->worst_gap_ns = gap;
+    one->last_ns = now;
+    if (stream) compare(one, data, (uint64_t)size, now);
 }
 
 static void take(uint32_t index) {
     static char buffer[READ_BYTES];
     struct listener *one = &crowd[index];
-    ssize_t size = recv(one->fd, buffer, sizeof buffer, 0);
-    if (size < 0 && errno == EAGAIN) return;
-    if (size <= 0) {
-        lose(index);
-        return;
+    do {
+        ssize_t size = wire_read(&one->wire, buffer, sizeof buffer);
+        if (size < 0 && errno == EAGAIN) return;
+        if (size <= 0) {
+            lose(index);
+            return;
+        }
+        took(one, buffer, size);
+    } while (wire_pending(&one->wire));
+    if (one->task == RATE && leave_bytes && one->bytes >= leave_bytes) {
+        leave_slot(index);
+        in_flight--;
     }
-    one->bytes += (uint64_t)size;
-    if (one->state == WAITING) {
-        begin(one, buffer, size);
-        return;
-    }
-    uint64_t now = now_ns(), gap = now - one->last_ns;
-    if (gap > one->worst_gap_ns) one->worst_gap_ns = gap;
-    one->last_ns = now;
 }
+
+/* Commands. */
 
 static void report_mark(void) {
     static uint64_t gaps[LISTENERS_MAX];
@@ -221,37 +393,87 @@ static void report_mark(void) {
         one->marked_bytes = one->bytes;
         one->worst_gap_ns = 0;
     }
-    qsort(gaps, size, sizeof *gaps, ascending);
-    printf("{\"listeners\": %zu, \"closed\": %u, \"bytes_min\": %lu, \"bytes_max\": %lu, \"bytes\": %lu, "
-           "\"gap_ms_p50\": %.3f, \"gap_ms_p99\": %.3f, \"gap_ms_max\": %.3f}\n",
-           size, closed, size ? least : 0, most, sum, quantile(gaps, size, 0.5) / 1e6, quantile(gaps, size, 0.99) / 1e6,
-           quantile(gaps, size, 1.0) / 1e6);
+    printf("{\"listeners\": %zu, \"closed\": %u, \"bytes_min\": %lu, \"bytes_max\": %lu, \"bytes\": %lu, %s}\n", size,
+           closed, size ? least : 0, most, sum, spread("gap_ms", gaps, size));
+}
+
+static void read_stream(const char *name) {
+    FILE *file = fopen(name, "r");
+    uint64_t head[2]; /* due, size */
+    if (!file) die(name);
+    chunk_count = 0;
+    stream_bytes = 0;
+    while (chunk_count < CHUNKS_MAX && fread(head, sizeof head, 1, file) == 1) {
+        stream = realloc(stream, stream_bytes + head[1]);
+        if (!stream || fread(stream + stream_bytes, head[1], 1, file) != 1) die("chunk cut short");
+        stream_bytes += head[1];
+        chunks[chunk_count++] = (struct chunk){head[0], stream_bytes};
+    }
+    fclose(file);
+}
+
+static void follow(const char *name) {
+    read_stream(name);
+    for (uint32_t i = 0; i < count; i++) {
+        crowd[i].followed_bytes = crowd[i].worst_late_ns = 0;
+        crowd[i].followed_chunks = 0;
+        crowd[i].wrong = 0;
+    }
+    printf("{\"chunks\": %u}\n", chunk_count);
+}
+
+/* `whole`: listeners who have all of it; `wrong`: those of whose bytes any was another. */
+static void report_followed(void) {
+    static uint64_t lates[LISTENERS_MAX];
+    size_t size = 0, whole = 0, wrong = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (crowd[i].state != READING) continue;
+        lates[size++] = crowd[i].worst_late_ns;
+        whole += crowd[i].followed_bytes == stream_bytes;
+        wrong += crowd[i].wrong != 0;
+    }
+    printf("{\"listeners\": %zu, \"closed\": %u, \"whole\": %zu, \"wrong\": %zu, %s}\n", size, closed, whole, wrong,
+           spread("late_ms", lates, size));
 }
 
 static void join(uint32_t more, uint32_t limit) {
     if (more > LISTENERS_MAX - count) more = LISTENERS_MAX - count;
-    batch_start = next_fresh = count;
-    count += more;
-    batch_left = more;
-    batch_failed = batch_retries = 0;
+    batch_start = count;
     at_once = limit;
-    batch_ns = now_ns();
-    dial_more();
+    free_count = 0; /* a batch stands in one row */
+    start_task(JOIN, more);
+}
+
+static void arrive(uint32_t per_s, uint32_t connections, uint64_t bytes) {
+    period_ns = 1000000000u / per_s;
+    leave_bytes = bytes;
+    start_task(RATE, connections < ARRIVALS_MAX ? connections : ARRIVALS_MAX);
+}
+
+static void shake_for(uint32_t ms, uint32_t limit) {
+    at_once = limit;
+    start_task(SHAKE, UINT32_MAX);
+    until_ns = began_ns + ms * 1000000ull;
 }
 
 static void go_deaf(void) {
     for (uint32_t i = 0; i < count; i++)
-        if (crowd[i].state == READING) epoll_ctl(epoll_fd, EPOLL_CTL_DEL, crowd[i].fd, NULL);
+        if (crowd[i].state == READING) epoll_ctl(epoll_fd, EPOLL_CTL_DEL, crowd[i].wire.fd, NULL);
     printf("{\"deaf\": %u}\n", count);
 }
 
 static void obey(void) {
-    char line[128];
+    char line[512], name[400];
     ssize_t size = read(STDIN_FILENO, line, sizeof line - 1); /* one command at a time: the driver waits for the answer */
-    uint32_t more, limit;
+    uint32_t a, b;
+    uint64_t c;
     if (size <= 0) exit(0);
     line[size] = 0;
-    if (sscanf(line, "join %u %u", &more, &limit) == 2) join(more, limit);
+    if (sscanf(line, "join %u %u", &a, &b) == 2) join(a, b);
+    else if (sscanf(line, "rate %u %u %lu", &a, &b, &c) == 3) arrive(a, b, c);
+    else if (sscanf(line, "shake %u %u", &a, &b) == 2) shake_for(a, b);
+    else if (sscanf(line, "follow %399s", name) == 1) follow(name);
+    else if (!strncmp(line, "followed", 8)) report_followed();
     else if (!strncmp(line, "mark", 4)) report_mark();
     else if (!strncmp(line, "deaf", 4)) go_deaf();
 }
@@ -260,11 +482,14 @@ static void handle(const struct epoll_event *event) {
     uint32_t index = event->data.u32;
     if (index == STDIN_TAG) {
         obey();
-    } else if (crowd[index].state == CONNECTING) {
-        if (event->events & (EPOLLERR | EPOLLHUP)) lose(index);
-        else ask(index);
-    } else {
-        take(index);
+        return;
+    }
+    switch (crowd[index].state) {
+    case CONNECTING: connected(index, event->events); break;
+    case SHAKING: shake(index); break;
+    case PARTING: part(index); break;
+    case GONE: break; /* within this batch */
+    default: take(index);
     }
 }
 
@@ -275,26 +500,41 @@ static void raise_limit(void) {
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int main(int argc, char **argv) {
-    struct epoll_event events[EVENTS], input = {.events = EPOLLIN, .data.u32 = STDIN_TAG};
-    const struct timespec nap = {.tv_nsec = NAP_NS};
-    if (argc != 5) {
-        fprintf(stderr, "usage: crowd ADDRESS PORT PATHS RCVBUF\n");
-        return 2;
-    }
+static void set_up(char **argv) {
+    struct epoll_event input = {.events = EPOLLIN, .data.u32 = STDIN_TAG};
     server.sin_family = AF_INET;
     server.sin_addr.s_addr = inet_addr(argv[1]);
     server.sin_port = htons((uint16_t)atoi(argv[2]));
     read_paths(argv[3]);
     rcvbuf = atoi(argv[4]);
+    wire_prepare(argv[5]);
     raise_limit();
     setvbuf(stdout, NULL, _IOLBF, 0);
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, STDIN_FILENO, &input)) die("stdin");
+}
+
+/* Milliseconds that may be slept for the next event: none while something is to be opened at once. */
+static int patience_ms(void) {
+    if (task == NOTHING) return -1;
+    if (task == RATE) return begun < wanted ? 0 : 100;
+    return begun < wanted && in_flight < at_once ? 0 : 100;
+}
+
+int main(int argc, char **argv) {
+    struct epoll_event events[EVENTS];
+    const struct timespec nap = {.tv_nsec = NAP_NS}, short_nap = {.tv_nsec = NAP_RATE_NS};
+    if (argc != 6) {
+        fprintf(stderr, "usage: crowd ADDRESS PORT PATHS RCVBUF plain|tls|resume\n");
+        return 2;
+    }
+    set_up(argv);
     for (;;) {
-        int ready = epoll_wait(epoll_fd, events, EVENTS, next_fresh < count && in_flight < at_once ? 0 : -1);
+        int ready = epoll_wait(epoll_fd, events, EVENTS, patience_ms());
         for (int i = 0; i < ready; i++) handle(&events[i]);
         dial_more();
-        if (!in_flight) clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+        give_up();
+        if (task == NOTHING || task == RATE)
+            clock_nanosleep(CLOCK_MONOTONIC, 0, task == RATE ? &short_nap : &nap, NULL);
     }
 }

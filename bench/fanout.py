@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stentor.model.grid import SAMPLE_RATE, Grid
-from support.contestants import CONTESTANTS, Contestant
+from support.contestants import CONTESTANTS, Contestant, Start
 from support.crowd import Crowd, crowd
 from support.figures import machine, median
 from support.processes import BenchError, alone, cpu_s, private_bytes
@@ -70,13 +70,13 @@ def check(mark: dict[str, Any], listeners: int, expected: int, slack: int) -> No
         raise BenchError(f"{mark['bytes_min']} to {mark['bytes_max']} bytes a listener where {expected} were sent")
 
 
-def turn(name: str, grid: Grid, plan: Plan) -> Turn:
+def turn(start: Start, grid: Grid, plan: Plan) -> Turn:
     """Start the server, let the crowd in, measure, end both."""
     with tempfile.TemporaryDirectory(prefix="stentor-bench-", dir="/dev/shm") as directory:
         scratch = Path(directory)
         with (
-            CONTESTANTS[name](grid, scratch, plan.listeners) as server,
-            crowd(server.port, server.paths, scratch) as people,
+            start(grid, scratch, plan.listeners) as server,
+            crowd(server.port, server.paths, scratch, wire=server.wire) as people,
             Pulse(grid, server.publish) as pulse,
         ):
             pulse.quiet(1)
@@ -86,24 +86,25 @@ def turn(name: str, grid: Grid, plan: Plan) -> Turn:
             return taken._replace(memory_bytes=(private_bytes(server.pids) - empty) / plan.listeners)
 
 
-def attempt(name: str, chunk_s: float, plan: Plan) -> tuple[Turn | None, int]:
+def attempt(name: str, start: Start, chunk_s: float, plan: Plan) -> tuple[Turn | None, int]:
     """-> the first turn that counts, or None, and how many were void."""
     for void in range(TRIES):
         try:
-            return turn(name, new_grid(round(chunk_s * SAMPLE_RATE)), plan), void
+            return turn(start, new_grid(round(chunk_s * SAMPLE_RATE)), plan), void
         except BenchError as error:
             print(f"void: {name} at {chunk_s} s: {error}", file=sys.stderr)
     return None, TRIES
 
 
-def rounds(chunk_s: float, names: list[str], plan: Plan) -> dict[str, Any]:
+def rounds(chunk_s: float, servers: dict[str, Start], plan: Plan) -> dict[str, Any]:
     """All rounds at one length of chunk; who begins changes from round to round."""
+    names = list(servers)
     turns: dict[str, list[Turn | None]] = {name: [] for name in names}
     void = dict.fromkeys(names, 0)
     for number in range(plan.rounds):
         at = number % len(names)
         for name in names[at:] + names[:at]:
-            taken, voids = attempt(name, chunk_s, plan)
+            taken, voids = attempt(name, servers[name], chunk_s, plan)
             turns[name].append(taken)
             void[name] += voids
             print(f"{chunk_s} s, round {number + 1}: {name} {taken.cpu_us if taken else 0:.2f} us", file=sys.stderr)
@@ -147,9 +148,9 @@ def main() -> int:
     plan = plan._replace(listeners=arguments.listeners or plan.listeners, rounds=arguments.rounds or plan.rounds)
     with alone():
         result: dict[str, Any] = {"machine": machine(), **plan._asdict()}
-        names = arguments.only or list(CONTESTANTS)
+        servers = {name: CONTESTANTS[name] for name in arguments.only or CONTESTANTS}
         for chunk_s in arguments.chunk_s or CHUNK_S:
-            result[f"chunk_{chunk_s}_s"] = rounds(chunk_s, names, plan)
+            result[f"chunk_{chunk_s}_s"] = rounds(chunk_s, servers, plan)
         print(json.dumps(result, indent=1))
     return 0
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -25,7 +27,19 @@ from stentor.model import board
 from stentor.model.grid import Grid
 from stentor.model.rendition import OPUS
 from stentor.settings import Settings, to_environ
-from support.processes import SERVER_CORE, BenchError, compiled, family, free_port, running, wait_for_port
+from support.certs import certificate
+from support.crowd import PLAIN, TLS
+from support.processes import (
+    READY_S,
+    SERVER_CORE,
+    BenchError,
+    Cores,
+    compiled,
+    family,
+    free_port,
+    running,
+    wait_for_port,
+)
 from support.pulse import Chunks
 
 SHOW = "bench"
@@ -35,29 +49,34 @@ BLOCK_BYTES = 1_400  # Icecast cuts what it gets into blocks of this size (REFBU
 
 
 class Contestant(NamedTuple):
-    """A running server. `slack_bytes`: by how much a listener's bytes may differ from those of the chunks."""
+    """A running server. `slack_bytes`: by how much a listener's bytes may differ from those of the chunks; `wire`: what
+    a crowd speaks to it."""
 
     port: int
     pids: list[int]
     paths: list[str]
     publish: Callable[[int, Chunks], None]
     slack_bytes: int = 0
+    wire: str = PLAIN
 
 
 Start = Callable[[Grid, Path, int], contextlib.AbstractContextManager[Contestant]]
 
 
 @contextlib.contextmanager
-def stentor(grid: Grid, scratch: Path, listeners: int) -> Iterator[Contestant]:
-    """`stentor edge` on a ring that the bench writes as a studio does: all renditions, then one call."""
-    settings = Settings(data_dir=scratch / "data", run_dir=scratch / "run", edge_port=free_port())
+def stentor(
+    grid: Grid, scratch: Path, listeners: int, *, secure: bool = False, workers: int = 1, cores: Cores = SERVER_CORE
+) -> Iterator[Contestant]:
+    """`stentor edge` on a ring that the bench writes as a studio does: all renditions, then one call.
+
+    Several `workers` share the port (SO_REUSEPORT); with `secure`, all is over TLS.
+    """
+    chain, key = map(str, certificate(scratch)) if secure else ("", "")
+    settings = Settings(
+        data_dir=scratch / "data", run_dir=scratch / "run", edge_port=free_port(), tls_chain=chain, tls_key=key
+    )
     ring = create(settings.run_dir / "ring", SHOW, grid, make_holds(hold.loop()))
-    chunk_ms = round(grid.chunk_s * 1000)
-    stage = board.Stage(
-        at_ms=time.time_ns() // 1_000_000, show=SHOW, title="Bench", phase=board.Phase.LIVE, ring=str(ring.path),
-        t0_wall_ns=grid.t0_wall_ns, chunk_ms=chunk_ms,
-    )  # fmt: skip
-    Board(settings.board_dir).put("stage", stage)
+    _put_stage(settings, grid, ring.path)
     caller = Caller(settings.wake_dir)
 
     def publish(n: int, made: Chunks) -> None:
@@ -65,11 +84,35 @@ def stentor(grid: Grid, scratch: Path, listeners: int) -> Iterator[Contestant]:
             ring.publish(rendition_id, n, data)
         caller.call(RING)
 
-    argv = [sys.executable, "-m", "stentor.cli", "edge"]
-    with _server(argv, settings.edge_port, scratch, to_environ(settings)) as process:
-        yield Contestant(settings.edge_port, [process.pid], _tickets(settings, listeners), publish)
+    with contextlib.ExitStack() as stack:
+        pids = [stack.enter_context(_edge(settings, worker, scratch, cores)) for worker in range(workers)]
+        paths = _tickets(settings, listeners)
+        yield Contestant(settings.edge_port, pids, paths, publish, wire=TLS if secure else PLAIN)
     caller.close()
     ring.close()
+
+
+def _put_stage(settings: Settings, grid: Grid, ring: Path) -> None:
+    """What the studio tells the edges."""
+    chunk_ms = round(grid.chunk_s * 1000)
+    stage = board.Stage(
+        at_ms=time.time_ns() // 1_000_000, show=SHOW, title="Bench", phase=board.Phase.LIVE, ring=str(ring),
+        t0_wall_ns=grid.t0_wall_ns, chunk_ms=chunk_ms,
+    )  # fmt: skip
+    Board(settings.board_dir).put("stage", stage)
+
+
+@contextlib.contextmanager
+def _edge(settings: Settings, worker: int, scratch: Path, cores: Cores) -> Iterator[int]:
+    """One worker that accepts; -> its pid."""
+    argv = [sys.executable, "-m", "stentor.cli", "edge", "--worker", worker]
+    values, key, deadline = Board(settings.board_dir), f"edge-{worker}", time.monotonic() + READY_S
+    with _server(argv, settings.edge_port, scratch, to_environ(settings), cores) as process:
+        while (value := values.get(key, board.Edge)) is None or value.pid != process.pid:
+            if time.monotonic() > deadline or process.poll() is not None:
+                raise BenchError(f"{key} does not come:\n{(scratch / 'log').read_text()[-2000:]}")
+            time.sleep(0.02)
+        yield process.pid
 
 
 def playlists(server: Contestant) -> list[str]:
@@ -113,7 +156,15 @@ http {{
   access_log off; tcp_nodelay on; client_body_temp_path {scratch}/body; client_body_buffer_size 64k;
   proxy_temp_path {scratch}/t; fastcgi_temp_path {scratch}/t; uwsgi_temp_path {scratch}/t; scgi_temp_path {scratch}/t;
   server {{
-    listen 127.0.0.1:{port} backlog=4096 sndbuf={sndbuf} rcvbuf=16384;
+    listen 127.0.0.1:{port} {ssl} backlog=4096 sndbuf={sndbuf} rcvbuf=16384;
+    {more}
+    {locations}
+  }}
+}}
+"""
+_NGINX_TLS = "ssl_certificate {chain}; ssl_certificate_key {key}; ssl_protocols TLSv1.3;"
+_NCHAN = """
+    listen 127.0.0.1:{publish_port};
     location = /publish {{
       nchan_publisher; nchan_channel_id bench; nchan_message_buffer_length 4; nchan_message_timeout 10s;
     }}
@@ -121,19 +172,27 @@ http {{
       nchan_subscriber http-raw-stream; nchan_subscriber_http_raw_stream_separator ""; nchan_channel_id bench;
       nchan_subscriber_first_message newest; nchan_subscriber_timeout 0; default_type audio/mp4;
     }}
-  }}
-}}
 """
+_STATIC = "root {root}; sendfile on; open_file_cache max=16; keepalive_timeout 0; default_type audio/mp4;"
 
 
 @contextlib.contextmanager
-def nchan(grid: Grid, scratch: Path, listeners: int) -> Iterator[Contestant]:
-    """nginx with one worker and nchan's raw HTTP stream; chunks are POSTed over one connection."""
+def _nginx(scratch: Path, locations: str, secure: bool) -> Iterator[tuple[int, int]]:
+    """nginx with one worker; -> port and pid of its master."""
     port, config = free_port(), scratch / "nginx.conf"
     values = {"port": port, "scratch": scratch, "listeners": LISTENERS_MAX, "sndbuf": Settings().sndbuf_bytes}
-    config.write_text(_NGINX.format(**values))
+    more = _NGINX_TLS.format(**certificate(scratch)._asdict()) if secure else ""
+    config.write_text(_NGINX.format(**values, ssl="ssl" if secure else "", more=more, locations=locations))
     with _server(["nginx", "-e", scratch / "error.log", "-c", config], port, scratch) as process:
-        client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        yield port, process.pid
+
+
+@contextlib.contextmanager
+def nchan(grid: Grid, scratch: Path, listeners: int, *, secure: bool = False) -> Iterator[Contestant]:
+    """nginx with nchan's raw HTTP stream; chunks are POSTed over one connection, always a plain one."""
+    publish_port = free_port()
+    with _nginx(scratch, _NCHAN.format(publish_port=publish_port), secure) as (port, pid):
+        client = http.client.HTTPConnection("127.0.0.1", publish_port, timeout=5)
 
         def publish(n: int, made: Chunks) -> None:
             client.request("POST", "/publish", made[OPUS.id])
@@ -143,7 +202,31 @@ def nchan(grid: Grid, scratch: Path, listeners: int) -> Iterator[Contestant]:
                 raise BenchError(f"nchan answered {answer.status}")
 
         publish(0, {OPUS.id: b"-"})  # nobody hears it; once it is answered there is a worker
-        yield Contestant(port, family(process.pid), ["/live"], publish)
+        yield Contestant(port, family(pid), ["/live"], publish, wire=TLS if secure else PLAIN)
+
+
+@contextlib.contextmanager
+def static(grid: Grid, scratch: Path, listeners: int, *, size: int, secure: bool = False) -> Iterator[Contestant]:
+    """nginx with a file of `size` bytes, which closes after each answer. It takes no chunks."""
+    root = scratch / "root"
+    root.mkdir()
+    (root / "live").write_bytes(bytes(size))
+    scratch.chmod(0o755)  # its worker is somebody else
+    with _nginx(scratch, _STATIC.format(root=root), secure) as (port, pid):
+        _fetch_once(port, secure)
+        yield Contestant(port, family(pid), ["/live"], lambda n, made: None, wire=TLS if secure else PLAIN)
+
+
+def _fetch_once(port: int, secure: bool) -> None:
+    """Once it has answered there is a worker. Raises `BenchError` if it does not."""
+    context = ssl._create_unverified_context()
+    kind = functools.partial(http.client.HTTPSConnection, context=context) if secure else http.client.HTTPConnection
+    client = kind("127.0.0.1", port, timeout=5)
+    client.request("GET", "/live")
+    answer = client.getresponse()
+    client.close()
+    if answer.status != 200:
+        raise BenchError(f"nginx answered {answer.status}")
 
 
 _ICECAST = """<icecast>
@@ -184,10 +267,15 @@ def icecast(grid: Grid, scratch: Path, listeners: int) -> Iterator[Contestant]:
 
 @contextlib.contextmanager
 def _server(
-    argv: list[object], port: int, scratch: Path, environ: dict[str, str] | None = None, **pipes: int
+    argv: list[object],
+    port: int,
+    scratch: Path,
+    environ: dict[str, str] | None = None,
+    cores: Cores = SERVER_CORE,
+    **pipes: int,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A server on its core that accepts; if anything fails, the end of its log goes with the error."""
-    with (scratch / "log").open("wb") as log, running(argv, SERVER_CORE, log, environ, **pipes) as process:
+    with (scratch / "log").open("ab") as log, running(argv, cores, log, environ, **pipes) as process:
         try:
             wait_for_port(port, process)
             yield process

@@ -20,6 +20,7 @@ LOCK = Path("/dev/shm/stentor-bench.lock")
 SERVER_CORE, CROWD_CORE = 0, 1
 NICE = -10  # of servers, crowd and feeder alike: what else runs on the machine should not starve them
 READY_S = 10.0
+Cores = int | str  # one, or several as taskset(1) has them
 _CPUCLOCK_SCHED = 2  # of a process by its id, see clock_getcpuclockid(3)
 
 
@@ -30,9 +31,10 @@ class BenchError(RuntimeError):
 def compiled(source: str, *flags: str) -> Path:
     """The program (or, with -shared, library) made of `source`, a C file of this directory."""
     made = BUILD / Path(source).stem
-    if not made.exists() or made.stat().st_mtime < (BENCH / source).stat().st_mtime:
+    changed_s = max(path.stat().st_mtime for path in BENCH.glob("*.[ch]"))
+    if not made.exists() or made.stat().st_mtime < changed_s:
         BUILD.mkdir(exist_ok=True)
-        subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", *flags, "-o", made, BENCH / source], check=True)
+        subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-o", made, BENCH / source, *flags], check=True)
     return made
 
 
@@ -57,10 +59,10 @@ def prefer(pid: int) -> None:
 
 @contextlib.contextmanager
 def running(
-    argv: Sequence[object], core: int, log: IO[bytes] | int, environ: Mapping[str, str] | None = None, **pipes: int
+    argv: Sequence[object], cores: Cores, log: IO[bytes] | int, environ: Mapping[str, str] | None = None, **pipes: int
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process, in a group of its own, on one core; killed with its children at the end."""
-    words = ["taskset", "-c", str(core), *map(str, argv)]
+    """A process, in a group of its own, on its cores; killed with its children at the end."""
+    words = ["taskset", "-c", str(cores), *map(str, argv)]
     env = os.environ | (environ or {})
     process = subprocess.Popen(words, env=env, stderr=log, start_new_session=True, **pipes)
     try:
