@@ -66,12 +66,12 @@ def test_the_commands_tell_what_a_show_is_and_what_it_became(running: Running, s
 def test_what_does_not_exist_is_said_in_a_line(running: Running) -> None:
     for arguments, code, text in (
         (("show", "end", "no-such-show"), 1, "show-unknown"),
-        (("listen", running.url("door", "/s/no-such-show"), "--for", "20s"), 1, ""),
+        (("listen", running.url("door", "/s/no-such-show"), "--for", "20s"), 1, "No such show"),
         (("show", "create", "Undecided"), 2, "--at or --in"),
         (("verify", "/no/such/tape"), 2, "No such file or directory"),
     ):
         answer = running.run(*arguments)
-        assert (answer.returncode, text in answer.stderr) == (code, True), answer
+        assert (answer.returncode, answer.stdout, text in answer.stderr) == (code, "", True), answer
 
 
 def test_without_a_desk_the_commands_say_what_to_do(stopped: Running) -> None:

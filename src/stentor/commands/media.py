@@ -45,6 +45,8 @@ def listen(
     listener = Listener(link, BY_NAME[name], ear=ear)
     with out.open("wb") if out else nullcontext() as listener.out:
         _run(listener, for_s, quiet=as_json)
+    if listener.problem and listener.heard is None and not as_json:
+        fail(listener.problem, Exit.NOT_FINE)
     report = listener.report()
     print_json(report) if as_json else _print_report(report)
     raise typer.Exit(Exit.OK if listener.fine else Exit.NOT_FINE)

@@ -40,8 +40,18 @@ class _Forgiving:
         return getattr(self._stream, name)
 
 
+def _import_structlog() -> None:
+    """Without its tracebacks for terminals, which need rich: to import that takes as long as most roles do to start."""
+    sys.modules["rich"] = None  # type: ignore[assignment]  # the import system's way to say: not here
+    try:
+        import structlog  # noqa: F401
+    finally:
+        del sys.modules["rich"]
+
+
 def _log_as(role: str) -> None:
-    """JSON lines on stderr, each with the role that wrote it."""
+    """JSON lines on stderr, each with the role that wrote it. Before the role is imported, which brings structlog."""
+    _import_structlog()
     import structlog
 
     sys.stdout, sys.stderr = _Forgiving(sys.stdout), _Forgiving(sys.stderr)
@@ -66,61 +76,61 @@ def _log_as(role: str) -> None:
 @app.command(epilog="Example: STENTOR_BIND=0.0.0.0 stentor serve")
 def serve() -> None:
     """Start all roles of this machine and watch them. Ctrl-C ends them all."""
+    _log_as("serve")
     from stentor.nodes import serve
 
-    _log_as("serve")
     raise typer.Exit(serve.main(load_settings()))
 
 
 @app.command(epilog="Example: stentor studio", rich_help_panel="One role")
 def studio() -> None:
     """Speakers, mix, encoders, ring and tape."""
+    _log_as("studio")
     from stentor.nodes import studio
 
-    _log_as("studio")
     raise typer.Exit(studio.main(load_settings()))
 
 
 @app.command(epilog="Example: stentor desk", rich_help_panel="One role")
 def desk() -> None:
     """Crew and speaker pages, and the API behind `stentor show`."""
+    _log_as("desk")
     from stentor.nodes import desk
 
-    _log_as("desk")
     raise typer.Exit(desk.main(load_settings()))
 
 
 @app.command(epilog="Example: stentor usher", rich_help_panel="One role")
 def usher() -> None:
     """The `now` object, and hold where the stage is late."""
+    _log_as("usher")
     from stentor.nodes import usher
 
-    _log_as("usher")
     raise typer.Exit(usher.main(load_settings()))
 
 
 @app.command(epilog="Example: stentor archive", rich_help_panel="One role")
 def archive() -> None:
     """Rewind and replay."""
+    _log_as("archive")
     from stentor.nodes import archive
 
-    _log_as("archive")
     raise typer.Exit(archive.main(load_settings()))
 
 
 @app.command(epilog="Example: stentor door --worker 1", rich_help_panel="One role")
 def door(worker: Worker = 0) -> None:
     """Listener pages, the `now` object, tickets."""
+    _log_as(f"door-{worker}")
     from stentor.nodes import door
 
-    _log_as(f"door-{worker}")
     raise typer.Exit(door.main(load_settings(), worker))
 
 
 @app.command(epilog="Example: stentor edge --worker 1", rich_help_panel="One role")
 def edge(worker: Worker = 0) -> None:
     """Streams to listeners."""
+    _log_as(f"edge-{worker}")
     from stentor.nodes import edge
 
-    _log_as(f"edge-{worker}")
     raise typer.Exit(edge.main(load_settings(), worker))
