@@ -96,9 +96,33 @@ def test_players_are_sent_on_to_the_edge(host: str, origins: Origins, location: 
     assert header(response, "Cache-Control") == "no-store"
 
 
-def test_a_playlist_is_one_line_that_gives_a_new_ticket_each_time() -> None:
-    assert ask("/s/talk/listen.m3u").body == b"http://radio.example:8000/s/talk/listen.mp3\n"
-    assert ask("/s/talk/listen.m3u", origins=ONE_ORIGIN).body == b"https://live.example/s/talk/listen.mp3\n"
+@pytest.mark.parametrize(
+    ("name", "content_type", "line"),
+    [
+        ("listen.m3u", "audio/x-mpegurl", "#EXTINF:-1,Ada & Grace\n{url}\n"),
+        ("listen.pls", "audio/x-scpls", "File1={url}\nTitle1=Ada & Grace\n"),
+    ],
+)
+def test_a_playlist_names_the_show_and_an_address_that_gives_a_new_ticket_each_time(
+    name: str, content_type: str, line: str
+) -> None:
+    for origins, url in ((PORTS, "http://radio.example:8000"), (ONE_ORIGIN, "https://live.example")):
+        response = ask(f"/s/talk/{name}", origins=origins)
+        assert header(response, "Content-Type") == content_type
+        assert line.format(url=f"{url}/s/talk/listen.mp3") in (response.body or b"").decode()
+
+
+def test_a_playlist_of_a_show_that_the_desk_forgot() -> None:
+    for now, title in (('{"phase":"live","title":"Night"}', b"-1,Night\n"), (NOW, b"-1,\n")):
+        assert title in (ask("/s/talk/listen.m3u", shows={}, now_text={"talk": now}.get).body or b"")
+
+
+@pytest.mark.parametrize("path", ["/s/talk/listen.mp3", "/s/talk/listen.m3u", "/s/talk/listen.pls"])
+@pytest.mark.parametrize("host", ["", "evil<script>"])
+def test_without_a_host_nobody_is_sent_to_nowhere(path: str, host: str) -> None:
+    response = ask(path, headers={"host": host})
+    assert (response.status, code(response)) == (400, "no-host")
+    assert ask(path, headers={"host": host}, origins=ONE_ORIGIN).status in (200, 307)
 
 
 def test_the_page_is_the_same_for_all_and_small() -> None:
@@ -115,7 +139,9 @@ def test_addresses_have_the_scheme_of_the_roles() -> None:
     origins = Origins("", 8001, 8004, "https")
     location = dict(ask("/s/talk/listen.mp3", origins=origins).headers)["Location"]
     assert location.startswith("https://radio.example:8001/live/")
-    assert ask("/s/talk/listen.m3u", origins=origins).body == b"https://radio.example:8000/s/talk/listen.mp3\n"
+    assert b"\nhttps://radio.example:8000/s/talk/listen.mp3\n" in (
+        ask("/s/talk/listen.m3u", origins=origins).body or b""
+    )
 
 
 def test_scripts_come_from_here_and_audio_from_the_edge_and_the_archive() -> None:

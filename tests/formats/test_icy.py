@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stentor.formats.icy import METAINT, block, interleave, printable
+from stentor.formats.icy import METAINT, block, interleave, printable, stream_title
 
 
 def demux(stream: bytes, phase: int) -> tuple[bytes, list[bytes]]:
@@ -45,6 +45,11 @@ def test_a_block_is_padded_to_its_length_byte():
 
 def test_players_do_not_stop_inside_a_title():
     assert block("It's so'; really")[1:].rstrip(b"\0").decode() == "StreamTitle='It's so\u2019; really';"
+
+
+def test_who_speaks_is_named_before_the_show():
+    assert stream_title("The Long Night", ["Ada", "Grace"]) == "Ada, Grace - The Long Night"
+    assert stream_title("The Long Night", []) == "The Long Night"
 
 
 def test_a_title_is_one_line():

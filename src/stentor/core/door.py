@@ -5,7 +5,7 @@ GET|HEAD  /s/{show}                the listener's page
 GET|HEAD  /s/{show}/now            the signed `now` object
 GET|POST  /s/{show}/join           {"ticket", "seq", "expires_ms"}
 GET|HEAD  /s/{show}/listen.mp3     on to the edge, for players and pages without JavaScript
-GET|HEAD  /s/{show}/listen.m3u     a playlist of the line above
+GET|HEAD  /s/{show}/listen.m3u     a playlist of the line above; or listen.pls
 GET|HEAD  /assets/{hash}/{name}    files of the pages
 GET|HEAD  /healthz
 """
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from stentor.formats import now as now_format
+from stentor.formats import radio
 from stentor.formats.problem import refusal
 from stentor.model.board import Phase, Show
 from stentor.model.http import File, Headers, Request, Response
@@ -38,6 +39,8 @@ _PREFLIGHT: Headers = (
 )
 _HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.:[]")
 _HOST_MAX = 255
+_PLAYLISTS = {"listen.m3u": (radio.M3U_TYPE, radio.m3u), "listen.pls": (radio.PLS_TYPE, radio.pls)}
+_NO_HOST = refusal(400, "no-host", "Bad Request", "without a Host header it is not known where to send you on to")
 
 
 class Ticket(NamedTuple):
@@ -108,12 +111,14 @@ def _of_show(show: str, what: str = "", *, request: Request, view: View) -> Resp
             return now_format.response(str(text))
         case "join" | "listen.mp3":
             return _admit(show, what, request, view)
-        case "listen.m3u":
-            return _playlist(show, request, view)
+        case "listen.m3u" | "listen.pls":
+            return _playlist(show, what, request, view)
     return refusal(404, "not-found", "Not Found")
 
 
 def _admit(show: str, what: str, request: Request, view: View) -> Response:
+    if what == "listen.mp3" and not _is_placed(request, view):
+        return _NO_HOST
     ticket = view.mint(show)
     if ticket is None:
         return refusal(503, "no-tickets", "No tickets at the moment", retry_after_s=RETRY_AFTER_S)
@@ -124,11 +129,26 @@ def _admit(show: str, what: str, request: Request, view: View) -> Response:
     return Response(200, (_JSON, _NOT_KEPT, _ANY_ORIGIN), json.dumps(body).encode())
 
 
-def _playlist(show: str, request: Request, view: View) -> Response:
-    """Players keep playlists: the line is the address that gives a new ticket each time."""
+def _playlist(show: str, what: str, request: Request, view: View) -> Response:
+    """Players keep playlists: the address in it is the one that gives a new ticket each time."""
+    if not _is_placed(request, view):
+        return _NO_HOST
     origin = view.origins.public_url or f"{view.origins.scheme}://{_host(request)}"
-    headers = (("Content-Type", "audio/x-mpegurl"), _NOT_KEPT, _ANY_ORIGIN)
-    return Response(200, headers, f"{origin}/s/{show}/listen.mp3\n".encode())
+    content_type, write = _PLAYLISTS[what]
+    headers = (("Content-Type", content_type), _NOT_KEPT, _ANY_ORIGIN)
+    return Response(200, headers, write(f"{origin}/s/{show}/listen.mp3", _title(show, view)).encode())
+
+
+def _title(show: str, view: View) -> str:
+    """As the desk announces it, or as the `now` object of a show that the desk forgot has it."""
+    if show in view.shows:
+        return view.shows[show].title
+    return str(json.loads(view.now_text(show) or "{}").get("title", ""))
+
+
+def _is_placed(request: Request, view: View) -> bool:
+    """Whether an address can be given that leads here."""
+    return bool(view.origins.public_url or _hostname(request))
 
 
 def _host(request: Request) -> str:

@@ -33,8 +33,14 @@ def now_fields(show: Show, stage: Stage | None, edges: Iterable[Edge], wall_ms: 
     return fields | {"phase": phase.value}
 
 
-def _on_stage(stage: Stage, wall_ms: int) -> dict[str, Any]:
+def voices(stage: Stage, wall_ms: int) -> list[str]:
+    """Names of those on air; nobody, where the stage has not said anything for so long that it is not there."""
     silent = wall_ms - stage.at_ms > STALE_MS
+    return [] if silent else [speaker.name for speaker in stage.speakers if speaker.on_air]
+
+
+def _on_stage(stage: Stage, wall_ms: int) -> dict[str, Any]:
+    on_air = voices(stage, wall_ms)
     replay = f"/archive/{stage.show}/replay.m4a" if stage.phase is Phase.ENDED and not stage.tape.problem else None
     return {
         "phase": stage.phase.value,
@@ -45,8 +51,8 @@ def _on_stage(stage: Stage, wall_ms: int) -> dict[str, Any]:
         "end_n": stage.end_n or None,
         "started_at_ms": stage.started_at_ms or None,
         "ended_at_ms": stage.ended_at_ms or None,
-        "on_air": [] if silent else [speaker.name for speaker in stage.speakers if speaker.on_air],
-        "holding": silent or not any(speaker.on_air for speaker in stage.speakers),
+        "on_air": on_air,
+        "holding": not on_air,
         "chain": stage.tape.chain,
         "chain_n": stage.tape.chain_n or None,
         "replay": replay,

@@ -6,6 +6,8 @@ padded with zeros.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 METAINT = 16_000
 _UNIT = 16
 _UNITS_MAX = 255
@@ -15,6 +17,11 @@ _HEAD, _TAIL = b"StreamTitle='", b"';"
 def printable(title: str) -> str:
     """`title` without control characters, fit for a header or a block."""
     return "".join(char if char.isprintable() else " " for char in title).strip()
+
+
+def stream_title(show: str, names: Sequence[str]) -> str:
+    """What a player shows while `names` speak: it takes what stands before " - " for the artist."""
+    return f"{', '.join(names)} - {show}" if names else show
 
 
 def block(title: str) -> bytes:

@@ -8,7 +8,8 @@ from pathlib import Path
 import structlog
 
 from stentor.core.fanout import Feed
-from stentor.formats import ticket
+from stentor.core.usher import voices
+from stentor.formats import icy, ticket
 from stentor.io.board import Board, BoardError
 from stentor.io.net.mounts import Mounts
 from stentor.io.ring import Ring, RingError
@@ -24,6 +25,7 @@ class Program:
     def __init__(self, values: Board, mounts: Mounts, grace_ms: int) -> None:
         self.feeds: dict[int, Feed] = {}  # by rendition id
         self.title = ""
+        self._stream_title = ""
         self._board = values
         self._mounts = mounts
         self._grace_ns = grace_ms * 1_000_000
@@ -54,7 +56,7 @@ class Program:
         return tuple(self.feeds[rendition.id].n for rendition in RENDITIONS)
 
     def look(self) -> None:
-        """Follow the stage: its title, and its ring if that is another one."""
+        """Follow the stage: its title, who speaks, and its ring if that is another one."""
         try:
             stage = self._board.get("stage", board.Stage)
             if stage is not None and stage.ring:
@@ -66,12 +68,17 @@ class Program:
                 log.warning("the stage cannot be followed", reason=self._problem)
 
     def _follow(self, stage: board.Stage) -> None:
-        if stage.title != self.title:
-            self.title = stage.title
-            self._mounts.set_title(stage.title)
+        self.title = stage.title
+        self._name_voices(stage)
         path = Path(stage.ring)
         if self._ring is None or self._ring.inode != path.stat().st_ino:
             self._attach(Ring(path))
+
+    def _name_voices(self, stage: board.Stage) -> None:
+        stream_title = icy.stream_title(stage.title, voices(stage, time.time_ns() // 1_000_000))
+        if stream_title != self._stream_title:
+            self._stream_title = stream_title
+            self._mounts.set_title(stream_title)
 
     def _attach(self, ring: Ring) -> None:
         """Of the same show on the same grid: go on where the old ring stood. Else everybody leaves."""
