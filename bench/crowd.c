@@ -472,8 +472,8 @@ static void obey(void) {
     if (sscanf(line, "join %u %u", &a, &b) == 2) join(a, b);
     else if (sscanf(line, "rate %u %u %lu", &a, &b, &c) == 3) arrive(a, b, c);
     else if (sscanf(line, "shake %u %u", &a, &b) == 2) shake_for(a, b);
-    else if (sscanf(line, "follow %399s", name) == 1) follow(name);
     else if (!strncmp(line, "followed", 8)) report_followed();
+    else if (sscanf(line, "follow %399s", name) == 1) follow(name);
     else if (!strncmp(line, "mark", 4)) report_mark();
     else if (!strncmp(line, "deaf", 4)) go_deaf();
 }

@@ -1,7 +1,9 @@
 """The certificate and its reload."""
 
+import contextlib
 import os
 import shutil
+import ssl
 
 import pytest
 
@@ -54,7 +56,9 @@ def test_half_of_a_change_waits_for_the_other_half(files, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "contents", [b"", b"-----BEGIN CERTIFICATE-----\nxx\n-----END CERTIFICATE-----\n", os.urandom(99)]
+    "contents",
+    [b"", b"-----BEGIN CERTIFICATE-----\nxx\n-----END CERTIFICATE-----\n", os.urandom(99)],
+    ids=["nothing", "nonsense", "noise"],
 )
 def test_rubbish_changes_nothing(files, contents):
     held = Certificate(*files)
@@ -76,3 +80,21 @@ def test_an_expired_one_is_better_than_none_at_the_start(tmp_path):
     assert "expired on" in held.problem
     replace(files, certificate(tmp_path, "next"))
     assert held.refresh() and not held.problem
+
+
+AES_128, AES_256 = "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"
+
+
+@pytest.mark.parametrize("order", [[AES_128, AES_256], [AES_256, AES_128]])
+def test_the_peer_knows_best_which_cipher_is_cheap(files, order):
+    """Seen in TLS 1.2, for `ssl` cannot order the suites of a client of TLS 1.3."""
+    client = ssl.create_default_context(cafile=files[0])
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    client.set_ciphers(":".join(order))
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    peer = client.wrap_bio(down, up, server_hostname="localhost")
+    server = Certificate(*files).context.wrap_bio(up, down, server_side=True)
+    for one in (peer, server, peer, server, peer):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            one.do_handshake()
+    assert peer.cipher()[0] == order[0]

@@ -65,6 +65,7 @@ def _new_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
+    context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE  # a phone without AES in hardware knows better than we do
     context.num_tickets = 1  # for who reconnects; the second one that OpenSSL would send serves nobody here
     return context
 
