@@ -304,7 +304,7 @@ def test_without_descriptors_accepting_rests_and_goes_on(intake):
         raise OSError(24, "Too many open files")
 
     real = intake.server._listener
-    intake.server._listener = SimpleNamespace(fileno=real.fileno, accept=full, close=real.close)
+    intake.server._listener = SimpleNamespace(fileno=real.fileno, _accept=full, close=real.close)
     client = intake.client(GET % b"a")
     intake.until(lambda: not intake.server._accepting)
     intake.server._listener = real

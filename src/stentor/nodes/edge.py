@@ -9,7 +9,7 @@ import time
 import structlog
 
 from stentor.core import mount
-from stentor.core.fanout import Patience, burst_chunks, first_n
+from stentor.core.fanout import Feed, Patience, burst_chunks, first_n
 from stentor.formats import chunks
 from stentor.formats.problem import refusal
 from stentor.formats.ticket import pull_token
@@ -52,6 +52,7 @@ class Edge:
         self._key_on_board = f"edge-{worker}"
         self._board = Board(settings.board_dir)
         self._refused = 0
+        self._newest_prelude: tuple[object, bytes] = (None, b"")
         self._key = ticket_key(settings.keys_dir)
         self._listeners_max = _listeners_max(settings)
         self.mounts = Mounts(loop, Patience(settings.lag_skip_s, settings.lag_drop_s), settings.sndbuf_bytes)
@@ -109,11 +110,19 @@ class Edge:
         n = first_n(listen.from_n, burst, feed.n, feed.oldest)
         if listen.probe:
             return mount.probe(listen, _HEADERS[rendition_id] or feed.chunk(feed.n))
-        head = mount.head(listen, feed.grid, n, feed.n, time.monotonic_ns(), self.program.title)
         if head_only:
-            return head
-        start = Start(encode(head) + _HEADERS[rendition_id], n, listen.icy)
+            return mount.head(listen, feed.grid, n, feed.n, time.monotonic_ns(), self.program.title)
+        start = Start(self._prelude(listen, feed, n, time.monotonic_ns()), n, listen.icy)
         return Handover(lambda sock, unsent: self.mounts.join(sock, rendition_id, start.after(unsent)))
+
+    def _prelude(self, listen: mount.Listen, feed: Feed, n: int, now_ns: int) -> bytes:
+        """What comes before the first chunk. In a crowd many begin in the same millisecond, and get the same."""
+        rendition_id, title = listen.rendition.id, self.program.title
+        key = (rendition_id, listen.icy, n, feed.n, title, now_ns // 1_000_000)
+        if self._newest_prelude[0] != key:
+            head = encode(mount.head(listen, feed.grid, n, feed.n, now_ns, title))
+            self._newest_prelude = key, head + _HEADERS[rendition_id]
+        return self._newest_prelude[1]
 
     def spare(self) -> int:
         """Places of listeners who are not here. Whoever comes over a long way holds one from the handshake on."""

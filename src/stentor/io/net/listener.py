@@ -18,12 +18,13 @@ class Channel:
     audio, so phases move together and a flock keeps its key: the phase less the bytes `passed`.
     """
 
-    __slots__ = ("feed", "flocks", "passed")
+    __slots__ = ("_since", "feed", "flocks", "passed")
 
     def __init__(self, feed: Feed) -> None:
         self.feed = feed
         self.flocks: dict[int | None, Flock] = {}
         self.passed = 0
+        self._since: tuple[tuple[Feed, int, int, int], tuple[bytes, int]] | None = None
 
     def __len__(self) -> int:
         return sum(map(len, self.flocks.values()))
@@ -42,6 +43,25 @@ class Channel:
             flock = self.flocks[key] = Flock(tls=isinstance(sock, ssl.SSLSocket))
         flock.add(sock)
         return flock
+
+    def since(self, n: int, bytes_max: int) -> tuple[bytes, int]:
+        """Chunks from `n` on in one piece, as long as they are there and it stays small; -> (bytes, the last's number).
+
+        Whoever joins between two chunks gets the same piece.
+        """
+        key = (self.feed, self.feed.n, n, bytes_max)
+        if self._since is None or self._since[0] != key:
+            self._since = key, self._gathered(n, bytes_max)
+        return self._since[1]
+
+    def _gathered(self, n: int, bytes_max: int) -> tuple[bytes, int]:
+        parts: list[bytes] = []
+        size = 0
+        while n <= self.feed.n and size < bytes_max:
+            parts.append(self.feed.chunk(n))
+            size += len(parts[-1])
+            n += 1
+        return b"".join(parts), n - 1
 
     def drop_empty(self) -> None:
         self.flocks = {key: flock for key, flock in self.flocks.items() if flock}
@@ -81,6 +101,10 @@ class Behind:
 
     def gather(self, bytes_max: int, title: bytes) -> None:
         """Put chunks to `data` while they are there and it stays small: a join is one send."""
+        if self.phase is None:
+            chunks, self.n = self.channel.since(self.n + 1, bytes_max)
+            self.data += chunks
+            return
         parts, size = [self.data], len(self.data)
         while self.lag_n and size < bytes_max:
             parts.append(self.next_chunk(title))
@@ -90,7 +114,7 @@ class Behind:
     def send(self) -> bool:
         """Offer what is left of `data`; -> whether the socket took it all. Raises `OSError` if the peer is gone."""
         try:
-            taken = self.sock.send(memoryview(self.data)[self.offset :])
+            taken = self.sock.send(memoryview(self.data)[self.offset :] if self.offset else self.data)
         except BlockingIOError:
             return False
         self.offset += taken

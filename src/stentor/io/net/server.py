@@ -20,6 +20,7 @@ from stentor.formats import proxy
 from stentor.formats.problem import refusal
 from stentor.io.net.http import Ready, RequestReader, encode
 from stentor.io.net.loop import TURN_S, Loop
+from stentor.io.net.sockets import accept
 from stentor.io.net.tls import wrap
 from stentor.model.http import Request, Response
 
@@ -131,6 +132,7 @@ class Server:
         self.counters = Counters()
         self._loop = loop
         self._listener = listener
+        self._family = int(listener.family)
         self._answer = answer
         self._limits = limits
         self._spare = spare
@@ -195,16 +197,15 @@ class Server:
             if time.monotonic() > until_s:
                 return
             try:
-                sock, address = self._listener.accept()
+                sock, source = accept(self._listener, self._family)
             except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError:
                 self._pause()
                 return
-            self._take(sock, address[0], deadline_s)
+            self._take(sock, source, deadline_s)
 
     def _take(self, sock: socket.socket, source: str, deadline_s: float) -> None:
-        sock.setblocking(False)
         if len(self._connections) >= self._limits.connections_max + self._spare():
             self.counters.shed += 1
             self._close(next(iter(self._room or self._connections)))
