@@ -2,7 +2,7 @@
 
 Server CPU a player-second, parts of 0.5 s: `stentor edge`, where a reload waits for its part, against nginx with the
 same playlists and parts as files, of which the players are told when there is a new one. In rounds by turns; the server
-has one core, the players the other. A turn counts only if every player took every part.
+has one core, the players (hls_crowd.c) the other. A turn counts only if every player took every part of its window.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import contextlib
 import json
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +23,7 @@ from stentor.model.grid import FIRST_N, SAMPLE_RATE, Grid
 from stentor.model.rendition import AAC
 from support import contestants
 from support.figures import machine, median
-from support.hls_crowd import HlsCrowd
+from support.hls_crowd import HlsCrowd, hls_crowd
 from support.processes import SERVER_CORE, BenchError, alone, cpu_s, family, free_port, running, wait_for_port
 from support.pulse import Chunks, Pulse, new_grid
 
@@ -32,34 +31,33 @@ CHUNK_S = 0.5
 WARM_UP_S = 6.0  # to a whole segment, and past joining
 SETTLE_S = 3.0
 TRIES = 2
-TURN_S = 0.02  # how late a player may be told of a new file
 KEPT_CHUNKS = 128  # as in a ring
 
 
 class Plan(NamedTuple):
     players: int
     rounds: int
-    window_s: float
+    window_parts: int
 
 
-FULL, QUICK = Plan(2_000, 7, 10.0), Plan(200, 3, 3.0)
+FULL, QUICK = Plan(2_000, 7, 20), Plan(200, 3, 6)
 
 
 class Served(NamedTuple):
-    """A running server. `new`: set when there is a new part; None where a reload waits for it."""
+    """A running server. `blocking`: a reload waits for its part there; else players have to be told of it."""
 
     port: int
     pids: list[int]
     base: str
     publish: Callable[[int, Chunks], None]
-    new: threading.Event | None = None
+    blocking: bool = False
 
 
 @contextlib.contextmanager
-def edge(grid: Grid, scratch: Path, players: int) -> Iterator[Served]:
+def edge(grid: Grid, scratch: Path) -> Iterator[Served]:
     with contestants.stentor(grid, scratch, 1) as server:
         uris = contestants.playlists(server)
-        yield Served(server.port, server.pids, uris[0].rpartition("/")[0], server.publish)
+        yield Served(server.port, server.pids, uris[0].rpartition("/")[0], server.publish, blocking=True)
 
 
 _NGINX = """daemon off; worker_processes 1; worker_rlimit_nofile 19000; pid {scratch}/nginx.pid; user root;
@@ -76,12 +74,12 @@ http {{
 
 
 @contextlib.contextmanager
-def nginx(grid: Grid, scratch: Path, players: int) -> Iterator[Served]:
+def nginx(grid: Grid, scratch: Path) -> Iterator[Served]:
     port, config, folder = free_port(), scratch / "nginx.conf", scratch / "www" / "aac"
     folder.mkdir(parents=True)
     config.write_text(_NGINX.format(port=port, scratch=scratch))
     (folder / "init.mp4").write_bytes(chunks.header(AAC))
-    layout, new = Layout(grid, AAC), threading.Event()
+    layout = Layout(grid, AAC)
 
     def publish(n: int, made: Chunks) -> None:
         msn, part = layout.part_of(n)
@@ -91,26 +89,26 @@ def nginx(grid: Grid, scratch: Path, players: int) -> Iterator[Served]:
         fresh = folder / "fresh"
         fresh.write_text(m3u8.media(live.render(reports=reports)))
         fresh.rename(folder / "live.m3u8")
-        new.set()
 
     with (scratch / "log").open("wb") as log:
         argv = ["nginx", "-e", scratch / "error.log", "-c", config]
         with running(argv, SERVER_CORE, log) as process:
             wait_for_port(port, process)
-            yield Served(port, family(process.pid), "/aac", publish, new)
+            yield Served(port, family(process.pid), "/aac", publish)
 
 
 SERVERS = {"stentor": edge, "nginx": nginx}
 
 
-def play(crowd: HlsCrowd, server: Served, seconds: float) -> None:
-    """Let the players play for so long."""
-    until_s = time.monotonic() + seconds
-    while (now_s := time.monotonic()) < until_s:
-        crowd.run(min(until_s, now_s + TURN_S) if server.new else until_s)
-        if server.new and server.new.is_set():
-            server.new.clear()
+def telling(server: Served, crowd: HlsCrowd) -> Callable[[int, Chunks], None]:
+    """Publish, and let the players know where nothing else does."""
+
+    def publish(n: int, made: Chunks) -> None:
+        server.publish(n, made)
+        if not server.blocking:
             crowd.release()
+
+    return publish
 
 
 def turn(name: str, plan: Plan) -> float:
@@ -118,24 +116,21 @@ def turn(name: str, plan: Plan) -> float:
     grid = new_grid(round(CHUNK_S * SAMPLE_RATE))
     with (
         tempfile.TemporaryDirectory(prefix="stentor-bench-", dir="/dev/shm") as directory,
-        SERVERS[name](grid, Path(directory), plan.players) as server,
-        Pulse(grid, server.publish) as pulse,
+        SERVERS[name](grid, Path(directory)) as server,
+        hls_crowd(server.port, server.base, Layout(grid, AAC), blocking=server.blocking) as crowd,
+        Pulse(grid, telling(server, crowd)) as pulse,
     ):
         time.sleep(WARM_UP_S)
-        parts, waits = Layout(grid, AAC).segment_parts, server.new is None
-        crowd = HlsCrowd(server.port, server.base, plan.players, parts, blocking=waits)
-        with contextlib.closing(crowd):
-            crowd.start()
-            play(crowd, server, SETTLE_S)
-            pulse.quiet()
-            before, cpu, began_s = crowd.rounds(), cpu_s(server.pids), time.monotonic()
-            play(crowd, server, plan.window_s)
-            cpu, seconds = cpu_s(server.pids) - cpu, time.monotonic() - began_s
-            after = crowd.rounds()
-    taken = round(plan.window_s / CHUNK_S)
-    if after[0] - before[1] < taken - 2:
-        raise BenchError(f"{after[0] - before[1]} parts were taken by the slowest, of {taken}")
-    return cpu / seconds / plan.players * 1e6
+        crowd.join(plan.players)
+        time.sleep(SETTLE_S)
+        pulse.quiet()
+        crowd.mark()
+        cpu = cpu_s(server.pids)
+        pulse.quiet(plan.window_parts)
+        cpu, got = cpu_s(server.pids) - cpu, crowd.mark()
+    if (got["parts_min"], got["parts_max"]) != (plan.window_parts, plan.window_parts):
+        raise BenchError(f"of {plan.window_parts} parts players took {got['parts_min']} to {got['parts_max']}")
+    return cpu / (plan.window_parts * CHUNK_S) / plan.players * 1e6
 
 
 def attempt(name: str, plan: Plan) -> float | None:
