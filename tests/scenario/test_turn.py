@@ -11,6 +11,7 @@ import wave
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from support import relayed_stage
 GUEST, STUDIO, RELAY = "10.77.31.10", "10.77.31.1", "10.77.31.2"
 PORT, RELAY_PORT, SECRET = 8003, 3478, "of-the-relay"
 WITHIN_S = 45
+HEARD, SILENT = 0.1, 0.004  # of tones at 0.2
 NEEDED = ("ip", "nft", "turnserver")
 PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
 
@@ -92,8 +94,8 @@ def tone(path: Path) -> Path:
     return path
 
 
-def relay(networks: Networks, tmp_path: Path) -> None:
-    networks.start(
+def relay(networks: Networks, tmp_path: Path) -> subprocess.Popen[str]:
+    return networks.start(
         "studio",
         *("turnserver", "-n", "--use-auth-secret", f"--static-auth-secret={SECRET}", "--realm=stentor"),
         *(f"--listening-ip={RELAY}", f"--relay-ip={RELAY}", f"--listening-port={RELAY_PORT}"),
@@ -103,29 +105,41 @@ def relay(networks: Networks, tmp_path: Path) -> None:
 
 
 @contextmanager
-def walled_stage(tmp_path: Path, transport: str) -> Iterator[tuple[Networks, subprocess.Popen[str]]]:
+def walled_stage(
+    tmp_path: Path, transport: str
+) -> Iterator[tuple[Networks, subprocess.Popen[str], subprocess.Popen[str]]]:
     """A relay and a ticking stage, which no UDP of the guest's reaches."""
     with networks() as joined:
         joined.drop_udp()
-        relay(joined, tmp_path)
+        relaying = relay(joined, tmp_path)
         url = f"turn:{RELAY}:{RELAY_PORT}?transport={transport}"
         stage = joined.start("studio", sys.executable, relayed_stage.__file__, STUDIO, str(PORT), url, SECRET)
         assert stage.stdout is not None and stage.stdout.readline() == "ready\n"
-        yield joined, stage
+        yield joined, stage, relaying
 
 
-def test_a_guest_without_udp_to_the_studio_is_heard_through_the_relay(tmp_path):
-    with walled_stage(tmp_path, "udp") as (joined, stage):
+def test_a_guest_without_udp_to_the_studio_is_heard_for_as_long_as_the_relay_lives(tmp_path):
+    with walled_stage(tmp_path, "udp") as (joined, stage, relaying):
         sound = str(tone(tmp_path / "tone.wav"))
         speak = [sys.executable, "-m", "stentor.cli", "speak", f"http://{STUDIO}:{PORT}/stage/whip", sound]
         joined.start("guest", *speak, "--loop", "--token", "token-of-ann", "--for", f"{WITHIN_S}s")
-        assert stage.stdout is not None
-        heard = json.loads(stage.stdout.readline())
-        assert heard["remote"] == RELAY and heard["strength"] > 0.1
+        heard = told(stage)
+        assert heard["remotes"] == [RELAY] and min(heard["strength"], heard["bobs"]) > HEARD
+        end(relaying)
+        alone = told(stage)
+        assert alone["remotes"] == [] and alone["strength"] < SILENT and alone["bobs"] > HEARD, "nobody else is harmed"
+        relay(joined, tmp_path)
+        again = told(stage)
+        assert again["remotes"] == [RELAY] and min(again["strength"], again["bobs"]) > HEARD
+
+
+def told(stage: subprocess.Popen[str]) -> dict[str, Any]:
+    assert stage.stdout is not None
+    return dict(json.loads(stage.stdout.readline()))
 
 
 def test_check_tells_the_wall_and_the_relay_that_gets_round_it(tmp_path):
-    with walled_stage(tmp_path, "tcp") as (joined, _):
+    with walled_stage(tmp_path, "tcp") as (joined, _, _):
         link = f"http://{STUDIO}:{PORT}/stage/whip#token-of-ann"
         check = joined.start("guest", sys.executable, "-m", "stentor.cli", "check", "--json", "--speaker", link)
         said, _ = check.communicate(timeout=WITHIN_S)
