@@ -12,7 +12,10 @@ RESULTS = HERE / "results"
 BENCH_S_MAX = 2_700
 QUICK = {  # what makes a bench a matter of a minute; results of such runs are shown, not kept
     "archive": ["--hours", "0.2", "--rounds", "2"],
+    "arrivals": ["--quick"],
+    "ceiling": ["--quick"],
     "fanout": ["--quick"],
+    "guests": ["--rounds", "1"],
     "hls": ["--minutes", "0.2"],
     "hls_cache": ["--players", "100", "--seconds", "8"],
     "hls_cpu": ["--quick"],
@@ -21,6 +24,7 @@ QUICK = {  # what makes a bench a matter of a minute; results of such runs are s
     "mouth": ["--quick"],
     "stage": ["--speakers", "2", "--seconds", "5"],
     "stalled": ["--quick"],
+    "tls": ["--quick"],
 }
 
 
