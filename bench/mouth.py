@@ -37,6 +37,7 @@ from stentor.clients.listen import Listener
 from stentor.formats.crew import NewShow, ShowMade
 from stentor.model.rendition import OPUS
 from stentor.settings import Settings
+from support import freezes
 from support.figures import machine
 from support.hearing import TAP, Heard, PageEar, WireEar
 from support.processes import BENCH, BenchError, descendants, prefer
@@ -192,16 +193,19 @@ async def measure(trial: Trial) -> dict[str, Any]:
     return report(trial, heard, placed, wire, figures, touches_ms) | {"output_ms": round(ear.delay_ms, 1)}
 
 
-async def hear(page: Page, ear: PageEar, seconds: float) -> dict[str, int]:
-    """Take what the page plays for so long; -> how its counters grew meanwhile."""
+async def hear(page: Page, ear: PageEar, seconds: float) -> dict[str, Any]:
+    """Take what the page plays for so long; -> how its counters grew meanwhile, and when it had told of each stall."""
     first = await drain(page, ear)
     last, began_s = first, time.monotonic()
+    stalled_s: list[float] = []
     while (passed_s := time.monotonic() - began_s) < seconds:
         await asyncio.sleep(DRAIN_S)
         if passed_s % TELL_S < DRAIN_S:
             print(f"{passed_s:.0f} s: {last}", file=sys.stderr, flush=True)
-        last = await drain(page, ear)
-    return {name: last[name] - first[name] for name in COUNTERS} | {"behind_ms_said": last["behind_ms"]}
+        before, last = last, await drain(page, ear)
+        stalled_s += [time.monotonic()] * (last["stalls"] - before["stalls"])
+    grown = {name: last[name] - first[name] for name in COUNTERS}
+    return grown | {"behind_ms_said": last["behind_ms"], "stalled_s": stalled_s}
 
 
 async def drain(page: Page, ear: PageEar) -> dict[str, int]:
@@ -221,7 +225,7 @@ def report(
     heard: list[Told],
     placed: list[Told],
     wire: WireEar,
-    figures: dict[str, int],
+    figures: dict[str, Any],
     touches_ms: list[float],
 ) -> dict[str, Any]:
     """`behind_ms`: the show at the output against the stage's clock; with `mouth_to_show_ms` it makes `late_ms`."""
@@ -276,14 +280,22 @@ def results(trials: Sequence[Trial]) -> list[dict[str, Any]]:
     """Side by side. Raises `BenchError` if one gives nothing."""
     processes = [in_a_process(trial) for trial in trials]
     try:
-        outputs = [process.communicate()[0] for process in processes]
+        with freezes.watch() as frozen:
+            outputs = [process.communicate()[0] for process in processes]
     finally:
         for process in processes:
             process.terminate()
             process.wait()
     if any(process.returncode for process in processes):
         raise BenchError("a trial ended without figures")
-    return [json.loads(output) for output in outputs]
+    return [apart(json.loads(output), frozen) for output in outputs]
+
+
+def apart(result: dict[str, Any], frozen: freezes.Freezes) -> dict[str, Any]:
+    """With its stalls told apart: those for which the machine had stood still, and all others."""
+    stalled_s = result.pop("stalled_s")
+    own = [at_s for at_s in stalled_s if not frozen.before(at_s, within_s=2 * DRAIN_S)]
+    return result | frozen.summary() | {"stalls_without_freeze": len(own)}
 
 
 def main() -> None:
