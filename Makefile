@@ -1,6 +1,10 @@
 # Each target does its own set-up on a fresh Debian machine (scripts/setup); a second call is instant.
 # ARGS goes to the command: make demo ARGS="--for 20s --kill"; make test ARGS="-k serve"
 BIN := .venv/bin
+# Two workers, by file, those that take long first (tests/conftest.py): most tests wait for a show to go on.
+WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
+# Some images set it; then each of the hundreds of processes that tests start would compile its modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench soak clean
 
@@ -17,7 +21,7 @@ check: .venv/.dev  ## style, types, import contracts
 	$(BIN)/lint-imports
 
 test: check  ## check, then every test
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest $(WORKERS) $(ARGS)
 
 bench: .venv/.bench  ## figures of this machine, into bench/results
 	$(BIN)/python bench/run.py $(ARGS)

@@ -13,7 +13,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from stentor import web
-from support.stages import Studio, Tone, free_port, serving, strength, studio, until
+from support.ports import free_ports
+from support.stages import Studio, Tone, serving, strength, studio, until
 
 pytestmark = pytest.mark.browser
 
@@ -104,7 +105,7 @@ def cut(made: Studio) -> None:
 
 
 async def _anew(microphone: Path) -> None:
-    page_port = free_port()
+    [page_port] = free_ports(1)
     shared = Mount("/shared", StaticFiles(directory=Path(web.__file__).parent / "shared"))
     pages = Starlette(routes=[Route("/", lambda request: HTMLResponse(ANEW)), shared])
     async with studio() as made, serving(pages, page_port), async_playwright() as driver:
@@ -134,7 +135,7 @@ def test_chromium_speaks_hears_and_hangs_up(tmp_path):
 
 
 async def _conversation(microphone: Path) -> None:
-    page_port = free_port()
+    [page_port] = free_ports(1)
     pages = Starlette(routes=[Route("/", lambda request: HTMLResponse(PAGE))])
     async with studio() as made, serving(pages, page_port), async_playwright() as driver:
         await made.join("ann", Tone(COMPANY_HZ), on_air=True)

@@ -67,7 +67,9 @@ def test_short_answers_and_kept_connections(station):
 
 
 @pytest.mark.parametrize(
-    "garbage", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x40\x00" + os.urandom(99), b"\0" * 9]
+    "garbage",
+    [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x40\x00" + os.urandom(99), b"\0" * 9],
+    ids=["HTTP", "noise in a record", "zeros"],
 )
 def test_what_is_no_tls_is_closed(station, garbage):
     client = Client(station.port, garbage)

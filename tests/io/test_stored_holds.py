@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 
-from stentor.core.hold import LOOP_SAMPLES
-from stentor.io.codec import make_holds, stored
+from stentor.core.hold import loop
+from stentor.io.codec import stored
 from stentor.io.codec.stored import stored_holds
+from support.tapes import holds
 
-TONE = np.zeros(LOOP_SAMPLES, np.float32)
+TONE = loop()
 
 
 @pytest.fixture
@@ -15,18 +16,15 @@ def makings(monkeypatch):
 
     def make(tone):
         tones.append(tone)
-        return MADE
+        return holds()
 
     monkeypatch.setattr(stored, "make_holds", make)
     return tones
 
 
-MADE = make_holds(TONE)
-
-
 def test_made_once(tmp_path, makings):
     path = tmp_path / "deep" / "hold"
-    assert stored_holds(path, TONE) == stored_holds(path, TONE) == MADE
+    assert stored_holds(path, TONE) == stored_holds(path, TONE) == holds()
     assert len(makings) == 1
     assert [file.name for file in path.parent.iterdir()] == ["hold"]
 
@@ -45,10 +43,10 @@ def test_a_damaged_file_is_replaced(tmp_path, makings, damage):
     stored_holds(path, TONE)
     whole = path.read_bytes()
     path.write_bytes(damage(whole))
-    assert stored_holds(path, TONE) == MADE
+    assert stored_holds(path, TONE) == holds()
     assert path.read_bytes() == whole
 
 
 def test_nowhere_to_keep_it(tmp_path, makings):
     (tmp_path / "file").touch()
-    assert stored_holds(tmp_path / "file" / "hold", TONE) == MADE
+    assert stored_holds(tmp_path / "file" / "hold", TONE) == holds()

@@ -12,23 +12,23 @@ from stentor.core.tape import TapeReader, TapeWriter
 from stentor.formats import chunks
 from stentor.io import disk, keys
 from stentor.io import ring as rings
-from stentor.io.codec import make_holds
 from stentor.io.codec.decoder import Decoder
 from stentor.io.wake import Caller
 from stentor.model.grid import Grid
 from stentor.model.rendition import OPUS, RENDITIONS, Rendition
 from stentor.nodes.airing import Airing, Block
 from stentor.nodes.recorder import Recorder, TapeUnusable, new_meta, recover
+from support.tapes import holds
 
 HOUR_NS = 3_600_000_000_000
 TONE = loop()
-HOLDS = make_holds(TONE)
 LATER = Deadlines(Grid(0, 0, 24_000), HOUR_NS, 2 * HOUR_NS)
 
 
 def ring_at(path: Path, began_s_ago: float = 0.0) -> rings.Ring:
+    loops = holds()  # before the clock is read: it takes a while the first time
     grid = Grid(time.time_ns(), time.monotonic_ns() - int(began_s_ago * 1e9), 24_000)
-    return rings.create(path / "show.ring", "show", grid, HOLDS)
+    return rings.create(path / "show.ring", "show", grid, loops)
 
 
 def air(
@@ -64,7 +64,7 @@ def test_without_a_voice_hold_is_aired_and_with_one_the_program(tmp_path: Path) 
         assert [chunk is not None and chunk.hold for chunk in found] == [True, True, False, False, True, True]
         for chunk in found:
             assert chunk is not None
-            assert (chunk.data == HOLDS[rendition.id].chunk(ring.grid, chunk.n)) == chunk.hold
+            assert (chunk.data == holds()[rendition.id].chunk(ring.grid, chunk.n)) == chunk.hold
 
 
 @pytest.mark.parametrize("rendition", RENDITIONS, ids=lambda r: r.name)
@@ -82,7 +82,7 @@ def test_hold_and_program_join_without_a_click(tmp_path: Path, rendition: Rendit
 def test_what_is_late_is_hold_whoever_wrote_it(tmp_path: Path) -> None:
     ring = ring_at(tmp_path, began_s_ago=4.0)
     for rendition in RENDITIONS:
-        ring.publish(rendition.id, 2, HOLDS[rendition.id].chunk(ring.grid, 2), hold=True)
+        ring.publish(rendition.id, 2, holds()[rendition.id].chunk(ring.grid, 2), hold=True)
     airing = air(tmp_path, ring, range(25, 25 * 20), tone, graces_ms=(150, 400))
     found = {n: chunk.hold for n in range(2, 19) if (chunk := ring.get(OPUS.id, n)) is not None}
     assert found[2] and not found[max(found)]
@@ -109,7 +109,7 @@ def test_the_tape_holds_what_was_aired_through_a_restart(tmp_path: Path) -> None
     def recorder() -> Recorder:
         taped = recover(tape)
         meta = new_meta(ring, "Show", ring.live_n, signer.public_key)
-        writer = TapeWriter.resume(taped) if taped else TapeWriter.begin(meta, HOLDS)
+        writer = TapeWriter.resume(taped) if taped else TapeWriter.begin(meta, holds())
         return Recorder(ring, writer, tape, 1 << 24)
 
     first = recorder()
@@ -117,7 +117,7 @@ def test_the_tape_holds_what_was_aired_through_a_restart(tmp_path: Path) -> None
     first.close(5)
     for n in range(8, 11):  # the studio is dead: the usher's hold
         for rendition in RENDITIONS:
-            ring.publish(rendition.id, n, HOLDS[rendition.id].chunk(ring.grid, n), hold=True)
+            ring.publish(rendition.id, n, holds()[rendition.id].chunk(ring.grid, n), hold=True)
     second = recorder()
     air(tmp_path, ring, range(25 * 11, 25 * 14), tone, after=second.step)
     ring.end_n = 13
@@ -129,7 +129,7 @@ def test_the_tape_holds_what_was_aired_through_a_restart(tmp_path: Path) -> None
     assert reader.end is not None and (reader.end.first_n, reader.end.last_n) == (3, 12)
     for rendition in RENDITIONS:
         for n, entry in enumerate(reader.index.entries(rendition.id), 3):
-            hold = HOLDS[rendition.id].chunk(ring.grid, n)
+            hold = holds()[rendition.id].chunk(ring.grid, n)
             aired = ring.get(rendition.id, n)  # what is not there, edges air as hold
             taped = segments[entry.segment][entry.offset : entry.offset + entry.length]
             assert (taped or hold) == (hold if aired is None else aired.data)

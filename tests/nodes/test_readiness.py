@@ -9,19 +9,18 @@ import pytest
 from typer.testing import CliRunner
 
 from stentor.cli import app
-from stentor.clients.installation import directories, free_ports
+from stentor.clients.installation import directories
 from stentor.nodes import readiness
 from stentor.nodes.readiness import Level, examine
 from stentor.settings import Settings, to_environ
 from support.certs import certificate
+from support.ports import ports_of_roles
 
 
 @pytest.fixture
 def settings(tmp_path: Path):
-    names = ("door_port", "edge_port", "desk_port", "studio_port", "archive_port", "source_port")
     with directories() as (_, run):
-        ports = dict(zip(names, free_ports(6), strict=True))
-        yield Settings(data_dir=tmp_path / "data", run_dir=run, **ports)
+        yield Settings(data_dir=tmp_path / "data", run_dir=run, **ports_of_roles())
 
 
 @pytest.fixture

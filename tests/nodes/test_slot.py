@@ -10,19 +10,18 @@ import pytest
 
 from stentor.core.chunker import Chunker
 from stentor.core.desk import CHUNKS_MS
-from stentor.core.hold import loop
 from stentor.formats import chunks
 from stentor.io import ring as rings
-from stentor.io.codec import Encoder, make_holds
+from stentor.io.codec import Encoder
 from stentor.model.grid import Grid
 from stentor.model.rendition import AAC, RENDITIONS, Rendition
+from support.tapes import holds
 
 AAC_FRAME_BYTES_MAX = 6144 // 8  # of one channel (ISO/IEC 14496-3, 4.5.3.1)
-HOLDS = make_holds(loop())
 
 
 def ring_at(path: Path, chunk_ms: int) -> rings.Ring:
-    return rings.create(path / "show.ring", "show", Grid(time.time_ns(), time.monotonic_ns(), chunk_ms * 48), HOLDS)
+    return rings.create(path / "show.ring", "show", Grid(time.time_ns(), time.monotonic_ns(), chunk_ms * 48), holds())
 
 
 @pytest.mark.parametrize("rendition", RENDITIONS, ids=lambda rendition: rendition.name)

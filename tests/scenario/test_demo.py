@@ -10,7 +10,7 @@ pytestmark = pytest.mark.scenario
 
 
 def test_the_demo_is_fine_though_the_studio_is_killed() -> None:
-    argv = [sys.executable, "-m", "stentor.cli", "demo", "--for", "15s", "--kill", "--json"]
+    argv = [sys.executable, "-m", "stentor.cli", "demo", "--for", "10s", "--kill", "--json"]
     demo = subprocess.run(argv, capture_output=True, text=True, timeout=180)
     assert demo.returncode == 0, demo.stderr + demo.stdout
     summary = json.loads(demo.stdout)

@@ -280,11 +280,19 @@ def test_a_board_that_is_lost_is_written_anew(own_desk: RunningDesk) -> None:
     assert _until(lambda: own_desk.board.get("desk", type(before))) == before
 
 
+def _over_at_ms(desk: RunningDesk, show: str) -> int:
+    """When the show was over as its record says; 0 until that is stored."""
+    with closing(sqlite3.connect(desk.settings.data_dir / "stentor.sqlite3")) as records:
+        [(at_ms,)] = records.execute("SELECT over_at_ms FROM shows WHERE id = ?", (show,))
+    return int(at_ms)
+
+
 def test_an_ended_show_takes_no_more_orders_even_after_a_restart(own_desk: RunningDesk) -> None:
     made = own_desk.create()
     show, crew = made["show"], made["crew_token"]
     own_desk.board.put("stage", Stage(at_ms=_now_ms(), show=show, phase=Phase.ENDED))
     _until(lambda: own_desk.admin("GET", f"/shows/{show}").json()["show"]["phase"] == "ended")
+    _until(lambda: _over_at_ms(own_desk, show))
     own_desk.kill()
     own_desk.board.drop("stage")
     own_desk.start()

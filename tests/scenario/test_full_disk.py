@@ -31,7 +31,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of its own for the shows, with room for a few seconds of tape."""
     directory = tmp_path / "data" / "shows"
     directory.mkdir(parents=True)
-    mount(directory, "-o", "size=700k")
+    mount(directory, "-o", "size=480k")
     yield directory
     subprocess.run(["umount", "-l", str(directory)], check=True)
 

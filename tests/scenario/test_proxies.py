@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from stentor.clients.installation import accepts, free_ports
+from stentor.clients.installation import accepts
 from support.certs import certificate
 from support.onair import OnAir
+from support.ports import free_ports
 from support.running import Running, installation, until
 
 pytestmark = pytest.mark.scenario

@@ -15,10 +15,10 @@ from typing import Any
 
 import httpx
 
-from stentor.clients.installation import with_free_ports
 from stentor.io.board import Board
 from stentor.model import board
 from stentor.settings import Settings, to_environ
+from support.ports import ports_of_roles
 
 WITHIN_S = 30.0
 
@@ -85,8 +85,8 @@ class RunningDesk:
 @contextmanager
 def running_desk(tmp_path: Path, **changes: Any) -> Iterator[RunningDesk]:
     with tempfile.TemporaryDirectory(prefix="stentor-", dir="/dev/shm") as run_dir:
-        own = Settings(data_dir=tmp_path / "data", run_dir=Path(run_dir))
-        desk = RunningDesk(replace(with_free_ports(own, keep=False), **changes), tmp_path / "desk.log")
+        own = Settings(data_dir=tmp_path / "data", run_dir=Path(run_dir), **ports_of_roles())
+        desk = RunningDesk(replace(own, **changes), tmp_path / "desk.log")
         try:
             desk.start()
             yield desk

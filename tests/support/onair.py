@@ -7,7 +7,7 @@ import json
 import subprocess
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,9 +20,10 @@ from stentor.formats import chunks
 from stentor.formats.crew import NewShow, ShowMade
 from stentor.io import disk, keys
 from stentor.io.board import Board
+from stentor.io.ring import Ring
 from stentor.model import board
-from stentor.model.rendition import BY_NAME
-from support.running import Running, until
+from stentor.model.rendition import BY_NAME, OPUS
+from support.running import WITHIN_S, Running, until
 
 T = TypeVar("T")
 
@@ -92,8 +93,20 @@ class OnAir:
         first = self.stage().n
         until(lambda: self.stage().n >= first + chunks, f"{chunks} chunks more are aired")
 
+    def airs_a_voice(self, within_s: float = WITHIN_S) -> None:
+        """Wait until a chunk with a voice in it is aired, later than all that there are now."""
+        with closing(Ring(Path(self.stage().ring))) as ring:
+            first = ring.head(OPUS.id) + 1
+
+            def voiced() -> bool:
+                newer = (ring.get(OPUS.id, n) for n in range(first, ring.head(OPUS.id) + 1))
+                return any(chunk is not None and not chunk.hold for chunk in newer)
+
+            until(voiced, "a voice is aired", within_s)
+
     def end(self) -> None:
-        """End the show and wait until its tape is sealed."""
+        """End the show, once it is live, and wait until its tape is sealed."""
+        until(lambda: self.stage().live_n, "the show is live")
         self.ask(lambda admin: admin.wish(self.made.show, "end"))
         until(lambda: self.stage().phase is board.Phase.ENDED, "the tape is sealed")
 

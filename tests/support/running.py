@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from stentor.clients.admin import Admin
-from stentor.clients.installation import accepts, addresses, directories, with_free_ports
+from stentor.clients.installation import accepts, addresses, directories
 from stentor.core import hold
 from stentor.formats.crew import NewShow, ShowMade
 from stentor.io.codec.stored import stored_holds
 from stentor.nodes.serve import children, pid_files
 from stentor.nodes.show import HOLD_FILE
 from stentor.settings import Settings, to_environ
+from support.ports import ports_of_roles
 
 T = TypeVar("T")
 WITHIN_S = 30.0  # the machine may be busy; nothing waits so long when all is well
@@ -148,10 +149,10 @@ def _hold() -> bytes:
 def installation(tmp_path: Path, **changes: Any) -> Iterator[Running]:
     """An installation that is not started yet; `changes` to its settings."""
     with directories() as (_, run_dir):
-        own = Settings(data_dir=tmp_path / "data", run_dir=run_dir, advertise="127.0.0.1")
+        own = Settings(data_dir=tmp_path / "data", run_dir=run_dir, advertise="127.0.0.1", **ports_of_roles())
         own.data_dir.mkdir(exist_ok=True)
         (own.data_dir / HOLD_FILE).write_bytes(_hold())
-        running = Running(replace(with_free_ports(own, keep=False), **changes), tmp_path / "serve.log")
+        running = Running(replace(own, **changes), tmp_path / "serve.log")
         try:
             yield running
         finally:

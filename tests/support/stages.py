@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
@@ -21,15 +20,9 @@ from stentor.model.board import Seat, Show
 from stentor.nodes.calls import Calls
 from stentor.nodes.stage import Stage
 from stentor.settings import Settings
+from support.ports import free_ports
 
 PATIENCE_S = 15.0
-
-
-def free_port() -> int:
-    with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        tcp.bind(("127.0.0.1", 0))
-        udp.bind(("127.0.0.1", tcp.getsockname()[1]))
-        return tcp.getsockname()[1]
 
 
 def strength(audio: np.ndarray, hz: float) -> float:
@@ -127,7 +120,7 @@ class Studio:
 
 @asynccontextmanager
 async def studio(stems=None, **changes) -> AsyncIterator[Studio]:
-    settings = Settings(**{"studio_port": free_port(), **changes})
+    settings = Settings(**{"studio_port": free_ports(1)[0], **changes})
     made = Studio(settings, stems)
     await made.stage.start()
     await made.calls.start()
