@@ -2,8 +2,9 @@
 
 For ten seconds so many connections a second, each with a ticket of its own, to one edge worker on a core of its own;
 beside it, by turns, to one nginx worker with a file as large as what a listener gets at once (header and two chunks).
-Each leaves when it has that much. First byte from a listener's own connect(). A turn counts only if everybody got it
-and no connection was opened later than planned by more than DIAL_LATE_MS_MAX.
+Each leaves when it has that much. First byte from a listener's own connect(). A rate counts as served if everybody was
+answered, 99 of 100 within P99_MS_MAX, while the crowd itself kept up: it has the other core, and where it opens more
+than one of 100 connections later than planned by 10 ms, the rate is above what this machine can ask for.
 """
 
 from __future__ import annotations
@@ -29,10 +30,17 @@ CHUNK_S = 1.0
 SECONDS, SECONDS_QUICK = 10, 2
 ROUNDS = 3
 PLAIN_PER_S = (1_000, 2_000, 4_000, 6_000)
-TLS_PER_S = (500, 1_000, 1_500)
+TLS_PER_S = (500, 750, 1_000, 1_500)
 P99_MS_MAX = 100.0  # of a rate that counts as served
-DIAL_LATE_MS_MAX = 50.0
-FIGURES = ("first_byte_ms_p50", "first_byte_ms_p99", "first_byte_ms_max", "server_load", "crowd_load")
+LATE_DIALS_MAX = 0.01
+FIGURES = (
+    "first_byte_ms_p50",
+    "first_byte_ms_p99",
+    "first_byte_ms_max",
+    "server_load",
+    "crowd_load",
+    "dial_late_ms_max",
+)
 
 
 def grid() -> Grid:
@@ -62,17 +70,10 @@ def turn(start: Start, per_s: int, seconds: int) -> dict[str, Any]:
             return came
 
 
-def check(came: dict[str, Any], count: int) -> None:
-    """Raise `BenchError` if the crowd did not come as it was told to."""
-    if came["arrived"] != count or came["dial_late_ms_max"] > DIAL_LATE_MS_MAX:
-        raise BenchError(f"the crowd came too late: {came}")
-
-
 def attempt(name: str, start: Start, per_s: int, seconds: int) -> dict[str, Any]:
     """-> the figures of a turn, or why there are none. A server that cannot keep up is a result, not a failure."""
     try:
         came = turn(start, per_s, seconds)
-        check(came, per_s * seconds)
     except BenchError as error:
         came = {"void": str(error)}
     print(f"{name}, {per_s}/s: {came}", file=sys.stderr)
@@ -93,16 +94,17 @@ def rates(servers: dict[str, Start], all_per_s: list[int], rounds: int, seconds:
 
 
 def summary(turns: list[dict[str, Any]], count: int) -> dict[str, Any]:
-    """`served`: everybody was answered, and p99 stood within its bound in every turn."""
     good = [one for one in turns if "void" not in one]
+    kept_up = [one["late_dials"] <= LATE_DIALS_MAX * count for one in good]
     whole = [one["answered"] == count and not one["closed"] for one in good]
     within = [one["first_byte_ms_p99"] <= P99_MS_MAX for one in good]
     return {name: median([one[name] for one in good]) for name in FIGURES if good} | {
-        "served": bool(good) and all(whole) and all(within),
+        "served": bool(good) and all(kept_up) and all(whole) and all(within),
+        "crowd_kept_up": all(kept_up),
         "unanswered": sum(count - one["answered"] for one in good),
         "resumed": sum(one["resumed"] for one in good),
         "suite": good[0]["suite"] if good else "",
-        "void_turns": len(turns) - len(good),
+        "void": [one["void"] for one in turns if "void" in one],
     }
 
 
