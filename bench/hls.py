@@ -15,8 +15,22 @@ from typing import Any
 import structlog
 from playwright.async_api import Browser, Page, async_playwright
 
-from mouth import CHROMIUM, FLAGS, PLAYS_S_MAX, STARTS_IN_S, WARM_UP_S, hear, on_air, page_clock, run_off, spread, told
+from mouth import (
+    CHROMIUM,
+    FLAGS,
+    PLAYS_S_MAX,
+    STARTS_IN_S,
+    WARM_UP_S,
+    apart,
+    hear,
+    on_air,
+    page_clock,
+    run_off,
+    spread,
+    told,
+)
 from stentor.formats.crew import ShowMade
+from support import freezes
 from support.figures import machine
 from support.hearing import TAP, PageEar
 from support.processes import BenchError, descendants, prefer
@@ -69,7 +83,9 @@ def main() -> None:
     arguments = parser.parse_args()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     before = machine()
-    print(json.dumps({"machine": before, **asyncio.run(measure(60 * arguments.minutes))}, indent=1))
+    with freezes.watch() as frozen:
+        result = asyncio.run(measure(60 * arguments.minutes))
+    print(json.dumps({"machine": before, **apart(result, frozen)}, indent=1))
 
 
 if __name__ == "__main__":
