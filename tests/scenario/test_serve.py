@@ -1,12 +1,27 @@
 """`serve` with real processes: what dies comes back alone, and the death of `serve` itself is not noticed."""
 
 import socket
+from collections.abc import Iterator
 
 import pytest
 
-from support.running import Running, until
+from support.running import Running, installation, until
 
 pytestmark = pytest.mark.scenario
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with installation(tmp_path_factory.mktemp("serve")) as running:
+        yield running
+
+
+@pytest.fixture
+def running(shared: Running) -> Running:
+    """All roles up, as the test before has left them or started anew."""
+    if not all(shared.pids().values()):
+        shared.start()
+    return shared
 
 
 def test_a_killed_role_comes_back_and_no_other_is_touched(running: Running) -> None:
@@ -18,6 +33,12 @@ def test_a_killed_role_comes_back_and_no_other_is_touched(running: Running) -> N
     assert {name: pid for name, pid in after.items() if name != "door-0"} == {
         name: pid for name, pid in before.items() if name != "door-0"
     }
+
+
+def test_a_second_serve_is_refused(running: Running) -> None:
+    second = running.run("serve")
+    assert second.returncode == 3
+    assert "serve runs already" in second.stderr and len(second.stderr.splitlines()) == 1
 
 
 def test_serve_killed_leaves_all_roles_running_and_the_next_takes_them_over(running: Running) -> None:
@@ -34,12 +55,6 @@ def test_serve_killed_leaves_all_roles_running_and_the_next_takes_them_over(runn
 def test_stop_ends_every_role(running: Running) -> None:
     assert running.stop() == 0
     assert not any(running.pids().values()) and not any(map(running.accepts, ("door", "edge", "desk", "studio")))
-
-
-def test_a_second_serve_is_refused(running: Running) -> None:
-    second = running.run("serve")
-    assert second.returncode == 3
-    assert "serve runs already" in second.stderr and len(second.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("role", ["door", "edge", "studio"])
