@@ -374,11 +374,12 @@ static void take(uint32_t index) {
             return;
         }
         took(one, buffer, size);
+        if (one->task == RATE && leave_bytes && one->bytes >= leave_bytes) {
+            leave_slot(index);
+            in_flight--;
+            return;
+        }
     } while (wire_pending(&one->wire));
-    if (one->task == RATE && leave_bytes && one->bytes >= leave_bytes) {
-        leave_slot(index);
-        in_flight--;
-    }
 }
 
 /* Commands. */

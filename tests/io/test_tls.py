@@ -85,16 +85,28 @@ def test_an_expired_one_is_better_than_none_at_the_start(tmp_path):
 AES_128, AES_256 = "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"
 
 
-@pytest.mark.parametrize("order", [[AES_128, AES_256], [AES_256, AES_128]])
+def shake_hands(client, server):
+    """-> both ends, and what the client has yet to read, when neither has anything to say any more."""
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    peer = client.wrap_bio(down, up, server_hostname="localhost")
+    own = server.wrap_bio(up, down, server_side=True)
+    for one in (peer, own, peer, own, peer):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            one.do_handshake()
+    return peer, own, down
+
+
+@pytest.mark.parametrize("order", [[AES_128, AES_256], [AES_256, AES_128]], ids=["128 first", "256 first"])
 def test_the_peer_knows_best_which_cipher_is_cheap(files, order):
     """Seen in TLS 1.2, for `ssl` cannot order the suites of a client of TLS 1.3."""
     client = ssl.create_default_context(cafile=files[0])
     client.maximum_version = ssl.TLSVersion.TLSv1_2
     client.set_ciphers(":".join(order))
-    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
-    peer = client.wrap_bio(down, up, server_hostname="localhost")
-    server = Certificate(*files).context.wrap_bio(up, down, server_side=True)
-    for one in (peer, server, peer, server, peer):
-        with contextlib.suppress(ssl.SSLWantReadError):
-            one.do_handshake()
+    peer, _, _ = shake_hands(client, Certificate(*files).context)
     assert peer.cipher()[0] == order[0]
+
+
+def test_no_tickets(files):
+    """In TLS 1.3 they would come right after the handshake, before any byte that was asked for."""
+    _, own, unread = shake_hands(ssl.create_default_context(cafile=files[0]), Certificate(*files).context)
+    assert own.version() == "TLSv1.3" and not unread.pending
