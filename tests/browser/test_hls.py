@@ -73,6 +73,24 @@ def test_without_streams_hls_js_plays_and_the_show_turns_into_its_recording(brow
     until(page, "audio.src.endsWith('/replay.m4a') && audio.currentTime > 0.5")
 
 
+def test_reloads_that_a_proxy_cuts_are_made_again(browse: Browse, running: Running) -> None:
+    made = announce(running)
+    page = browse("about:blank", script=NO_STREAMS)
+    paths, cuts = asked(page), iter(range(4))  # in a row
+    page.goto(made.listener_link)
+    press(page)
+    until(page, HEARD)
+    begun = page.evaluate("stentor.position_s")
+    whole = re.compile(r"/live\.m3u8\?_HLS_msn=")
+    page.route(
+        whole, lambda route: route.abort("connectionreset") if next(cuts, None) is not None else route.continue_()
+    )
+    until(page, "(begun) => stentor.position_s > begun + 5", arg=begun)
+    assert next(cuts, None) is None
+    assert sum(path.endswith("/join") for path in paths) == 1, "it went on where it was, by the same means"
+    assert running.run("show", "end", made.show).returncode == 0
+
+
 def test_by_the_browser_itself_where_there_is_no_media_source(browse: Browse, running: Running) -> None:
     made = announce(running)
     page = browse("about:blank", script=NO_MEDIA_SOURCE)

@@ -9,6 +9,14 @@ const HALF_PART_S = 0.25; // by so much a playlist is old, on average
 const OFF_S = 0.1;
 const NATIVE = "application/vnd.apple.mpegurl";
 
+/** What is cut on the way, or meets an edge that is being restarted, is asked for again before the buffer is empty: hls.js' own first pause is a second. */
+const AGAIN = {
+  maxTimeToFirstByteMs: 10_000,
+  maxLoadTimeMs: 20_000,
+  timeoutRetry: { maxNumRetry: 2, retryDelayMs: 0, maxRetryDelayMs: 0 },
+  errorRetry: { maxNumRetry: 8, retryDelayMs: 100, maxRetryDelayMs: 4_000 },
+};
+
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** -> what plays a playlist here, or undefined. The browser itself where it has no MediaSource of the plain kind. */
@@ -47,7 +55,8 @@ const byScript = (Hls) =>
 
     load(url, at) {
       this.stop();
-      this.hls = new Hls({ enableWorker: false, autoStartLoad: false, lowLatencyMode: at === null, backBufferLength: KEPT_BEHIND_S });
+      const policies = { playlistLoadPolicy: { default: AGAIN }, fragLoadPolicy: { default: AGAIN } };
+      this.hls = new Hls({ enableWorker: false, autoStartLoad: false, lowLatencyMode: at === null, backBufferLength: KEPT_BEHIND_S, ...policies });
       this.hls.on(Hls.Events.MANIFEST_PARSED, () => this.hls.startLoad(at ?? -1));
       this.hls.on(Hls.Events.ERROR, (_, { fatal }) => fatal && this.lost());
       this.hls.loadSource(url);
