@@ -6,6 +6,7 @@ import { WhipSession } from "./whip.js";
 
 const SILENCE_DBFS = -120;
 const PATIENCE_MS = 2_500;
+const BACKOFF_S = 0.25; // before the first try; twice as long before each that follows
 const BACKOFF_S_MAX = 15;
 const UNKNOWN_MAX = 4;
 const SHORT_MS = 10_000;
@@ -120,7 +121,7 @@ export class Voice extends EventTarget {
       short = !error && performance.now() - since < SHORT_MS ? short + 1 : 0;
       if (short > SHORT_MAX) return this.#fail("The connection is ended again and again: is this link open somewhere else?");
       this.#tell("waiting", LATER[error?.code] ?? error?.message ?? "The connection was lost.");
-      await pause((error?.retryAfterS ?? 0) + (0.5 + Math.random() / 2) * Math.min(BACKOFF_S_MAX, 0.5 * 2 ** failures), window, "online");
+      await pause((error?.retryAfterS ?? 0) + (0.5 + Math.random() / 2) * Math.min(BACKOFF_S_MAX, BACKOFF_S * 2 ** failures), window, "online");
     }
   }
 

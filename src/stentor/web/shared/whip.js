@@ -7,7 +7,7 @@ const GATHER_MS = 1_000;
 const ANSWER_MS = 8_000;
 const CONNECT_MS = 8_000;
 const RELAYS_MS = 2_000;
-const LOOK_MS = 250;
+const LOOK_MS = 100;
 const SILENCE_MS = 1_200; // the studio sends 50 packets a second; ICE itself takes many seconds to see that a network is gone
 const ICE_SERVER = /<(turns?:[^<>\s]+|stuns?:[^<>\s]+)>((?:\s*;\s*[a-z-]+="[^"]*")*)/g;
 
