@@ -122,6 +122,11 @@ def test_the_head_of_a_stream_with_titles() -> None:
     assert (headers["icy-metaint"], headers["icy-name"]) == ("16000", "a  b")
 
 
+def test_an_mp3_stream_has_a_name_for_players_that_ask_for_titles_only_then() -> None:
+    headers = dict(head(Listen(MP3), Grid(0, 0, 24_000), 1, 0, 0, "Night").headers)
+    assert headers["icy-name"] == "Night" and "icy-metaint" not in headers
+
+
 def test_the_probe_gets_the_first_two_bytes() -> None:
     response = probe(Listen(AAC), b"\0\0\0\x18ftyp")
     assert (response.status, response.body) == (206, b"\0\0")

@@ -153,8 +153,10 @@ def head(listen: Listen, grid: Grid, n: int, newest: int, now_ns: int, title: st
         ("Stentor-Head", str(newest)),
         ("Stentor-Now-Ms", str(now_ms)),
     ]
+    if not listen.rendition.framed:
+        headers.append(("icy-name", icy.printable(title)))  # VLC asks for titles only where it has seen one
     if listen.icy:
-        headers += [("icy-metaint", str(icy.METAINT)), ("icy-name", icy.printable(title))]
+        headers.append(("icy-metaint", str(icy.METAINT)))
     return Response(200, tuple(headers), None)
 
 

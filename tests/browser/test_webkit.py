@@ -1,0 +1,21 @@
+"""The listener page in WebKitGTK, the engine of Safari as Debian packs it, in front of real roles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.players_browsers import webkit, webkit_missing
+from support.players_page import listen_to_the_end
+from support.ports import free_ports
+from support.running import Running
+
+
+@pytest.mark.skipif(bool(webkit_missing()), reason=webkit_missing())
+def test_webkit_plays_by_push_without_a_stall_and_turns_into_the_replay(running: Running, tmp_path: Path) -> None:
+    with webkit(tmp_path, free_ports(1)[0]) as browser:
+        figures = listen_to_the_end(browser, running, tmp_path)
+    assert figures["n"] > 0, "chunks came by push"
+    assert figures["skips"] == 0
+    assert 500 < figures["behind_ms"] < 2_500, figures
