@@ -26,6 +26,6 @@ def certificate(directory: Path) -> Certificate:
         "-subj",
         "/CN=localhost",
     ]
-    argv = ["openssl", "req", "-x509", *kind, "-out", made.chain, "-keyout", made.key]
+    argv = ["openssl", "req", "-x509", *kind, "-out", str(made.chain), "-keyout", str(made.key)]
     subprocess.run(argv, check=True, capture_output=True)
     return made
