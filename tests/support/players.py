@@ -48,6 +48,11 @@ def _mpv(url: str, wav: str) -> list[str]:
     return ["mpv", "--no-config", "--no-video", "--ao=pcm", f"--ao-pcm-file={wav}", *form, url]
 
 
+def _mpv_in_time(url: str, wav: str) -> list[str]:
+    """At the pace of a sound card, and to none: into a file mpv plays whatever it has, and shows titles late."""
+    return ["mpv", "--no-config", "--no-video", "--ao=null", url]
+
+
 def _vlc(url: str, wav: str) -> list[str]:
     """VLC refuses to run as root, and nobody may not open what root has: it writes to a file that is open already."""
     form = "#transcode{acodec=s16l,channels=1,samplerate=48000}:std{access=file,mux=wav,dst=-}"
@@ -69,6 +74,7 @@ PLAYERS = {
     "ffmpeg": Player("ffmpeg", _ffmpeg, r"Metadata update for StreamTitle: (.*)", "ffmpeg"),
     "gstreamer": Player("gst-launch-1.0", _gstreamer, r"\btitle: (.*)", GSTREAMER),
 }
+TITLES_ONLY = Player("mpv", _mpv_in_time, PLAYERS["mpv"].title, "mpv")
 
 
 class Playing:
