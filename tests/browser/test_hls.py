@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 import stentor.web
 from browser.waiting import until
@@ -88,6 +88,23 @@ def test_reloads_that_a_proxy_cuts_are_made_again(browse: Browse, running: Runni
     until(page, "(begun) => stentor.position_s > begun + 5", arg=begun)
     assert next(cuts, None) is None
     assert sum(path.endswith("/join") for path in paths) == 1, "it went on where it was, by the same means"
+    assert running.run("show", "end", made.show).returncode == 0
+
+
+def test_after_a_long_stall_it_goes_on_at_live(browse: Browse, running: Running) -> None:
+    made = announce(running)
+    page = browse("about:blank", script=NO_STREAMS)
+    page.goto(made.listener_link)
+    press(page)
+    until(page, HEARD + " && stentor.behind_ms < 4000")
+    held: list[Route] = []
+    over: list[bool] = []
+    page.route(re.compile(r"/live/"), lambda route: route.continue_() if over else held.append(route))
+    until(page, "stentor.stalls > 0 && stentor.behind_ms > 6000")
+    over.append(True)
+    for route in held:
+        route.continue_()
+    until(page, HEARD + " && stentor.behind_ms < 4000")
     assert running.run("show", "end", made.show).returncode == 0
 
 

@@ -7,6 +7,7 @@ const DOORS_MS_MAX = 10_000;
 const KEPT_BEHIND_S = 60;
 const HALF_PART_S = 0.25; // by so much a playlist is old, on average
 const OFF_S = 0.1;
+const FAR_S = 2; // who has fallen so far behind by a stall goes on at live: hls.js would stay there
 const NATIVE = "application/vnd.apple.mpegurl";
 
 /** What is cut on the way, or meets an edge that is being restarted, is asked for again before the buffer is empty: hls.js' own first pause is a second. */
@@ -14,7 +15,7 @@ const AGAIN = {
   maxTimeToFirstByteMs: 10_000,
   maxLoadTimeMs: 20_000,
   timeoutRetry: { maxNumRetry: 2, retryDelayMs: 0, maxRetryDelayMs: 0 },
-  errorRetry: { maxNumRetry: 8, retryDelayMs: 100, maxRetryDelayMs: 4_000 },
+  errorRetry: { maxNumRetry: 8, retryDelayMs: 100, maxRetryDelayMs: 4_000, shouldRetry: (_, count, timeout, answer, would) => would || (count < 8 && !answer?.code) },
 };
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -113,12 +114,12 @@ export class Pull {
     this.player.stop();
   }
 
-  /** Getting ready took time: what was lost by it is made up at once, by one move. */
+  /** Getting ready took time, and so did a long stall: what was lost is made up at once, by one move. */
   #plays() {
     const first = !this.#placed;
     this.#placed = true;
     const lateS = this.behindS() - this.player.goalS();
-    if (first && this.#atLive && lateS > OFF_S) this.#moveTo(this.audio.currentTime + lateS);
+    if (this.#atLive && lateS > (first ? OFF_S : FAR_S)) this.#moveTo(this.audio.currentTime + lateS);
   }
 
   #moveTo(at) {
