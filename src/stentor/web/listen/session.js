@@ -22,11 +22,20 @@ export function connect(page) {
   }
 }
 
+/** Firefox takes no length without end: there the lock screen of a live show has no position. */
+function place(state) {
+  try {
+    session.setPositionState?.(state);
+  } catch {
+    session.setPositionState();
+  }
+}
+
 /** Title, names and position, as they are now. */
 export function describe(now, engine) {
   const [title, artist] = [now.title, now.on_air?.join(", ") ?? ""];
   if (!session || !engine) return;
   if (session.metadata?.title !== title || session.metadata.artist !== artist) session.metadata = new MediaMetadata({ title, artist, album: "Stentor" });
   const [position, duration] = [engine.position(), engine.live ? Infinity : engine.nowS()];
-  if (position >= 0 && position <= duration) session.setPositionState?.({ duration, position });
+  if (position >= 0 && position <= duration) place({ duration, position });
 }
