@@ -1,6 +1,6 @@
 """Stock players without a screen and a sound card: each plays an address into a WAV file and logs what it learns.
 
-`FOUND` in docs/PLAYERS.md is what these were seen to do; tests/scenario/test_players.py sees it again.
+docs/PLAYERS.md tells what these were seen to do; tests/scenario/test_players.py sees it again.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -42,9 +41,3 @@ def _without_a_stall(browser: Driven) -> dict[str, Any]:
         if figures["stalls"] == before["stalls"]:
             return figures
     raise AssertionError(f"stalls in each of {TRIES} stretches of {HEARD_S} s: {figures}")
-
-
-def shown_delay_s(browser: Driven) -> float | None:
-    """How far behind live the page says that it is."""
-    found = re.match(r"(\d+\.\d) s behind live", browser.value("document.querySelector('#behind').textContent"))
-    return float(found[1]) if found else None
