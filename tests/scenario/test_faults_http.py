@@ -37,7 +37,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, Sh
         running.start()
         on_air = OnAir(running, stack, tmp, starts_in_s=1.0)
         heard = tmp / "heard.mp3"
-        on_air.spawn("curl", "-sN", on_air.mount("mp3"), output=heard)
+        on_air.hear("mp3", heard)
         before = running.pids()
         yield running, on_air.made
         assert running.pids() == before

@@ -25,10 +25,10 @@ def record(on_air: OnAir, tmp: Path) -> dict[str, Path]:
     """Stock players on three mounts: the bytes as curl got them, the sound as ffmpeg and mpv played it."""
     raw = {name: tmp / f"heard.{name}" for name in ("mp3", "opus", "aac")}
     for name, path in raw.items():
-        on_air.spawn("curl", "-sN", on_air.mount(name), output=path)
+        on_air.hear(name, path)
     for name in ("mp3", "opus"):
         wav = str(tmp / f"ffmpeg-{name}.wav")
-        on_air.spawn("ffmpeg", "-v", "error", "-y", "-i", on_air.mount(name), "-ar", "48000", "-ac", "1", wav)
+        on_air.play("ffmpeg", "-v", "error", "-y", "-i", on_air.mount(name), "-ar", "48000", "-ac", "1", wav)
     played = f"--ao-pcm-file={tmp / 'mpv.wav'}"
     on_air.spawn("mpv", "--no-config", "--really-quiet", "--ao=pcm", played, on_air.mount("aac"))
     on_air.heard_at_least(raw["opus"], 10_000)
@@ -47,7 +47,6 @@ def test_players_hear_the_show_go_on_through_every_kill(on_air: OnAir, tmp_path:
     on_air.airs_a_voice()
     on_air.airs(8)
     on_air.end()
-    pause(2)
     on_air.assert_heard_is_taped(raw)
     reader = on_air.taped().reader
     assert reader.end is not None and [event.what for _, _, event in reader.events].count("resumed") == 2
@@ -71,7 +70,6 @@ def test_with_studio_and_usher_dead_every_edge_plays_on(on_air: OnAir, tmp_path:
     on_air.running.start()
     on_air.airs(8)
     on_air.end()
-    pause(2)
     on_air.assert_heard_is_taped(raw)
     assert sum(on_air.taped().was_hold("opus")) >= 6
 
@@ -80,13 +78,13 @@ def test_a_reload_is_noticed_by_nobody(on_air: OnAir, tmp_path: Path) -> None:
     """Who listens stays with the old edge until they leave; who comes meets the new one."""
     on_air.speak(on_air.made.crew_link)
     raw = {name: tmp_path / f"heard.{name}" for name in ("mp3", "opus")}
-    players = [on_air.spawn("curl", "-sN", on_air.mount(name), output=path) for name, path in raw.items()]
+    players = [on_air.hear(name, path) for name, path in raw.items()]
     on_air.heard_at_least(raw["opus"], 10_000)
     old = on_air.running.pids()["edge-0"]
     on_air.running.reload()
     until(lambda: on_air.board_keys("edge-0."), "the old edge retires")
     late = tmp_path / "late.opus"
-    on_air.spawn("curl", "-sN", on_air.mount("opus"), output=late)
+    on_air.hear("opus", late)
     on_air.heard_at_least(late, 20_000)
     assert all(player.poll() is None for player in players) and Path(f"/proc/{old}").exists()
     assert on_air.edge().listeners == 1 and on_air.edge().pid != old
@@ -116,7 +114,7 @@ def test_what_is_spoken_backstage_is_never_recorded(on_air: OnAir, tmp_path: Pat
     host = next(seat.id for seat in seats if seat.name == "Host")
     on_air.ask(lambda admin: admin.change_seat(on_air.made.show, host, SeatOrder(on_air=False)))
     on_air.speak(on_air.made.crew_link)
-    pause(8)
+    on_air.records(8)
     on_air.end()
     assert all(on_air.taped().was_hold("opus"))
     assert not list((on_air.tape.parent / "stems").glob("*"))
@@ -124,7 +122,7 @@ def test_what_is_spoken_backstage_is_never_recorded(on_air: OnAir, tmp_path: Pat
 
 def test_the_replay_is_the_tape(on_air: OnAir, tmp_path: Path) -> None:
     on_air.speak(on_air.made.crew_link)
-    pause(8)
+    on_air.records(8)
     on_air.end()
     for ending in ("m4a", "mp3", "opus"):
         url = on_air.running.url("archive", f"/archive/{on_air.made.show}/replay.{ending}")

@@ -100,7 +100,7 @@ def test_a_show_behind_one_public_origin(name: str, tmp_path: Path) -> None:
         assert b"<audio" in curl(f"/s/{made.show}") and json.loads(curl(f"/s/{made.show}/now"))["show"] == made.show
         ticket = json.loads(curl(f"/s/{made.show}/join", "-X", "POST"))["ticket"]
         raw = tmp_path / "heard.opus"
-        on_air.spawn("curl", "-sN", f"{origin}/live/{ticket}/opus", output=raw)
+        on_air.play("curl", "-sN", f"{origin}/live/{ticket}/opus", output=raw)
         on_air.heard_at_least(raw, 20_000)
         assert b"/aac/live.m3u8" in curl(f"/live/{ticket}/index.m3u8")
         heard = subprocess.run(

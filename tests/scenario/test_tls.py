@@ -44,7 +44,7 @@ def test_a_show_over_tls(tmp_path: Path) -> None:
         on_air.speak(on_air.made.crew_link)
         raw = {name: tmp_path / f"heard.{name}" for name in ("mp3", "opus", "aac")}
         for name, path in raw.items():
-            on_air.spawn("curl", "-sN", on_air.mount(name), output=path)
+            on_air.hear(name, path)
         on_air.heard_at_least(raw["aac"], 30_000)
 
         before = served(running)
@@ -59,7 +59,6 @@ def test_a_show_over_tls(tmp_path: Path) -> None:
         assert heard["fine"] and heard["missing"] == 0
         on_air.airs(6)
         on_air.end()
-        until(lambda: all(path.stat().st_size for path in raw.values()), "all have heard")
         on_air.assert_heard_is_taped(raw)
         replay = running.url("archive", f"/archive/{on_air.made.show}/replay.mp3")
         got = subprocess.run(["curl", "-sf", replay], env=running.environ, capture_output=True, check=True).stdout

@@ -42,6 +42,7 @@ class OnAir:
     ) -> None:
         self._environ = running.environ if environ is None else environ
         self.running, self._stack, self._tmp = running, stack, tmp
+        self._players: list[subprocess.Popen[bytes]] = []
         order = NewShow("An evening's talk", starts_in_s=starts_in_s, guests=("Guest",), on_air=("Host", "Guest"))
         self.made: ShowMade = self.ask(lambda admin: admin.create(order))
         self._board = Board(running.settings.board_dir)
@@ -71,6 +72,15 @@ class OnAir:
         self._stack.callback(process.kill)
         return process
 
+    def play(self, *argv: str, output: Path | None = None) -> subprocess.Popen[bytes]:
+        """A player that ends by itself when the show does."""
+        self._players.append(self.spawn(*argv, output=output))
+        return self._players[-1]
+
+    def hear(self, rendition: str, output: Path) -> subprocess.Popen[bytes]:
+        """The bytes of a mount as curl gets them."""
+        return self.play("curl", "-sN", self.mount(rendition), output=output)
+
     def speak(self, link: str, *source: str) -> subprocess.Popen[bytes]:
         """`stentor speak`, in a process of its own; returns when the stage has the voice."""
         before = len(self.stage().speakers)
@@ -93,6 +103,15 @@ class OnAir:
         first = self.stage().n
         until(lambda: self.stage().n >= first + chunks, f"{chunks} chunks more are aired")
 
+    def records(self, chunks: int) -> None:
+        """Wait until the show has been live for so many chunks."""
+
+        def recorded() -> bool:
+            stage = self.stage()
+            return bool(stage.live_n) and stage.n >= stage.live_n + chunks
+
+        until(recorded, f"{chunks} chunks are recorded")
+
     def airs_a_voice(self, within_s: float = WITHIN_S) -> None:
         """Wait until a chunk with a voice in it is aired, later than all that there are now."""
         with closing(Ring(Path(self.stage().ring))) as ring:
@@ -105,10 +124,12 @@ class OnAir:
             until(voiced, "a voice is aired", within_s)
 
     def end(self) -> None:
-        """End the show, once it is live, and wait until its tape is sealed."""
+        """End the show, once it is live, and wait until its tape is sealed and every player has heard the end."""
         until(lambda: self.stage().live_n, "the show is live")
         self.ask(lambda admin: admin.wish(self.made.show, "end"))
         until(lambda: self.stage().phase is board.Phase.ENDED, "the tape is sealed")
+        for player in self._players:
+            player.wait(WITHIN_S)
 
     @property
     def tape(self) -> Path:
