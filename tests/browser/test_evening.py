@@ -4,30 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from browser.waiting import until
 from stentor.formats.crew import NewShow, ShowMade
+from stentor.io.board import Board
 from support.running import Running, installation
+from support.running import until as running_until
 
+Announce = Callable[..., ShowMade]
 Browse = Callable[..., Page]
 
 
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[Running]:
-    with installation(tmp_path) as running:
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with installation(tmp_path_factory.mktemp("evening")) as running:
         running.start()
         yield running
 
 
-def announce(running: Running, starts_in_s: float, *on_air: str) -> ShowMade:
-    """In a thread: this one's event loop is Playwright's."""
-    order = NewShow("The Long Night", starts_in_s=starts_in_s, guests=("Grace",), host="Ada", on_air=on_air)
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(running.create_show, order).result()
+@pytest.fixture
+def announce(running: Running) -> Iterator[Announce]:
+    """Announces a show that starts in so many seconds with these on air; after the test it leaves the stage."""
+    shows: list[str] = []
+
+    def announce(starts_in_s: float, *on_air: str) -> ShowMade:
+        order = NewShow("The Long Night", starts_in_s=starts_in_s, guests=("Grace",), host="Ada", on_air=on_air)
+        with ThreadPoolExecutor(1) as pool:  # this thread's event loop is Playwright's
+            made = pool.submit(running.create_show, order).result()
+        shows.append(made.show)
+        return made
+
+    yield announce
+    board = Board(running.settings.board_dir)
+    for show in shows:
+        assert running.run("show", "end", show).returncode == 0
+        running_until(lambda show=show: f"ended-{show}" in board.keys("ended-"), "the show is over")
 
 
 def join(page: Page) -> None:
@@ -36,8 +50,8 @@ def join(page: Page) -> None:
     expect(page.locator(".mic-state")).to_have_text("You are connected and hear the others.")
 
 
-def test_from_the_link_to_the_recording(browse: Browse, running: Running) -> None:
-    made = announce(running, 600)
+def test_from_the_link_to_the_recording(announce: Announce, browse: Browse) -> None:
+    made = announce(600)
     crew, listener = browse(made.crew_link), browse(made.listener_link)
     speaker = browse(made.guest_links["Grace"])
     expect(crew.locator("#lamp")).to_have_text("Doors open")
@@ -73,8 +87,8 @@ def test_from_the_link_to_the_recording(browse: Browse, running: Running) -> Non
     until(listener, "audio.currentTime > 0.5")
 
 
-def test_a_killed_edge_studio_and_desk(browse: Browse, running: Running) -> None:
-    made = announce(running, 4, "Grace")
+def test_a_killed_edge_studio_and_desk(announce: Announce, browse: Browse, running: Running) -> None:
+    made = announce(4, "Grace")
     listener, speaker = browse(made.listener_link), browse(made.guest_links["Grace"])
     join(speaker)
     expect(listener.locator("#lamp")).to_have_text("On air")
@@ -89,8 +103,8 @@ def test_a_killed_edge_studio_and_desk(browse: Browse, running: Running) -> None
     until(speaker, "document.querySelector('#problem').hidden")
 
 
-def test_a_guest_who_was_removed_is_told(browse: Browse, running: Running) -> None:
-    made = announce(running, 600)
+def test_a_guest_who_was_removed_is_told(announce: Announce, browse: Browse) -> None:
+    made = announce(600)
     crew, speaker = browse(made.crew_link), browse(made.guest_links["Grace"])
     join(speaker)
     crew.get_by_role("button", name="Remove: Grace").click()
@@ -103,8 +117,8 @@ def test_a_guest_who_was_removed_is_told(browse: Browse, running: Running) -> No
     expect(speaker).to_have_title("No entry")
 
 
-def test_a_new_guest_gets_a_link_that_works(browse: Browse, running: Running) -> None:
-    crew = browse(announce(running, 600).crew_link)
+def test_a_new_guest_gets_a_link_that_works(announce: Announce, browse: Browse) -> None:
+    crew = browse(announce(600).crew_link)
     crew.get_by_label("Name").fill("Barbara")
     crew.get_by_role("button", name="Make a link").click()
     link = crew.locator("#made-link")
