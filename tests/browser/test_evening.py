@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from browser.shows import own_shows
 from browser.waiting import until
 from stentor.formats.crew import NewShow, ShowMade
-from stentor.io.board import Board
 from support.running import Running, installation
-from support.running import until as running_until
 
 Announce = Callable[..., ShowMade]
 Browse = Callable[..., Page]
@@ -27,21 +25,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture
 def announce(running: Running) -> Iterator[Announce]:
-    """Announces a show that starts in so many seconds with these on air; after the test it leaves the stage."""
-    shows: list[str] = []
-
-    def announce(starts_in_s: float, *on_air: str) -> ShowMade:
-        order = NewShow("The Long Night", starts_in_s=starts_in_s, guests=("Grace",), host="Ada", on_air=on_air)
-        with ThreadPoolExecutor(1) as pool:  # this thread's event loop is Playwright's
-            made = pool.submit(running.create_show, order).result()
-        shows.append(made.show)
-        return made
-
-    yield announce
-    board = Board(running.settings.board_dir)
-    for show in shows:
-        assert running.run("show", "end", show).returncode == 0
-        running_until(lambda show=show: f"ended-{show}" in board.keys("ended-"), "the show is over")
+    """Announces a show that starts in so many seconds with these on air."""
+    with own_shows(running) as give:
+        yield lambda starts_in_s, *on_air: give(
+            NewShow("The Long Night", starts_in_s=starts_in_s, guests=("Grace",), host="Ada", on_air=on_air)
+        )
 
 
 def join(page: Page) -> None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, Route, expect
 
 import stentor.web
+from browser.shows import own_shows
 from browser.waiting import until
 from stentor.formats.crew import NewShow, ShowMade
-from stentor.io.board import Board
 from support.running import Running, installation
 from support.running import until as running_until
 
@@ -36,20 +35,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture
 def announce(running: Running) -> Iterator[Announce]:
-    """Announces a show that starts in a second; after the test it leaves the stage."""
-    shows: list[str] = []
-
-    def announce() -> ShowMade:
-        with ThreadPoolExecutor(1) as pool:  # this thread's event loop is Playwright's
-            made = pool.submit(running.create_show, NewShow("The Long Night", starts_in_s=1.0)).result()
-        shows.append(made.show)
-        return made
-
-    yield announce
-    board = Board(running.settings.board_dir)
-    for show in shows:
-        assert running.run("show", "end", show).returncode == 0
-        running_until(lambda show=show: f"ended-{show}" in board.keys("ended-"), "the show is over")
+    """Announces a show that starts in a second."""
+    with own_shows(running) as give:
+        yield lambda: give(NewShow("The Long Night", starts_in_s=1.0))
 
 
 def asked(page: Page) -> list[str]:
