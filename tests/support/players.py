@@ -85,7 +85,7 @@ class Playing:
         self.wav, self._log = directory / f"{name}.wav", directory / f"{name}.log"
         self.by_itself = False
         to_stdout = player.program == "vlc"
-        environ = {**os.environ, "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"}
+        environ = {**os.environ, "HOME": str(directory), "LC_ALL": "C.UTF-8"}  # nobody's settings or caches
         with self.wav.open("wb") as wav, self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 player.argv(url, str(self.wav)),
