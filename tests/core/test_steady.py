@@ -151,3 +151,29 @@ def test_whatever_comes_is_bounded_and_every_frame_is_whole(arrivals, start):
 
 def test_limits_stand_in_relation():
     assert TARGET_S + SLACK_S < FULL_S < CAPACITY_S and WATCH_S > 1.0
+
+
+def drained(steady: Steady, now: float) -> list:
+    """Frames until there is none."""
+    frames = []
+    while (frame := steady.pull(now)) is not None:
+        frames.append(frame)
+    return frames
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.1, 2.0])
+def test_a_stream_that_has_ended_is_played_to_its_last_sample(seconds):
+    steady, count = Steady(), round(seconds * RATE)
+    steady.receive(tone(0, count), 0.0)
+    assert steady.pull(0.0) is None  # gathering: more may come
+    steady.end()
+    frames = drained(steady, 0.0)
+    assert len(frames) == pytest.approx(count / FRAME_SAMPLES, abs=1)
+    assert np.abs(np.concatenate(frames)).max() > 0.2
+    assert steady.pull(60.0) is None
+
+
+def test_a_stream_that_ends_without_audio_is_over():
+    steady = Steady()
+    steady.end()
+    assert steady.pull(0.0) is None

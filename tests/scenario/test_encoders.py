@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 
+import numpy as np
 import pytest
 
 from stentor.formats.icecast import HEAD_BYTES_MAX
@@ -81,6 +82,18 @@ async def test_a_raw_source_client_chunked_and_its_end_in_mid_frame():
         answer = await answering
         assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
         await until(lambda: not made.stage._by_session)
+
+
+@scenario
+async def test_a_stream_that_has_ended_before_it_is_played_is_heard_all_the_same():
+    async with encoders() as held:
+        made = held.made
+        made.seat("desk", on_air=True)
+        begun = len(made.program)
+        await held.answer(held.head("desk"), await sound("mp3", 1.0))
+        await until(lambda: not made.stage._by_session)
+        program = np.concatenate(made.program[begun:])
+        assert np.count_nonzero(np.abs(program) > HEARD / 2) > 0.5 * 48_000
 
 
 @scenario

@@ -10,6 +10,7 @@ the network and then all at once, and some parts in a million faster or slower t
 * Far above the target within `SETTLE_S` of a start, as after a stall, is skipped at once. Later it is left to the
   correction: then somebody sends faster than time passes, and is held back (`full`).
 * Starved, it fades out, is silent, and starts anew.
+* After `end` nothing more comes, so nothing is waited for: what is there is played to its last sample.
 
 Samples between samples are found by a windowed sinc of 16 taps (J. O. Smith, "Digital Audio Resampling"). `now` is in
 seconds, of any monotonic clock; audio is mono float32 at 48 kHz.
@@ -77,6 +78,7 @@ class Steady:
         self._started_at = self._judged_at = 0.0
         self._low = float("inf")
         self._fading_in = False
+        self._ended = False
 
     @property
     def depth_samples(self) -> int:
@@ -103,6 +105,10 @@ class Steady:
         if self.depth_samples > _CAPACITY:
             self._skip(self.depth_samples - _CAPACITY)
 
+    def end(self) -> None:
+        """No more comes: from here on, `pull` gives None only once all has been played."""
+        self._ended = True
+
     def pull(self, now: float) -> Samples | None:
         """The next frame; None: silence."""
         if not self._playing and not self._start(now):
@@ -114,12 +120,16 @@ class Steady:
         return self._faded(self._take())
 
     def _start(self, now: float) -> bool:
-        if self._first_at is None or now - self._first_at < TARGET_S or self.depth_samples < _TARGET:
+        if self._first_at is None or not (self._ended or self._gathered(now)):
             return False
         self._playing = self._fading_in = True
         self._started_at = self._judged_at = now
         self._low = float("inf")
         return True
+
+    def _gathered(self, now: float) -> bool:
+        assert self._first_at is not None
+        return now - self._first_at >= TARGET_S and self.depth_samples >= _TARGET
 
     def _stop(self) -> Samples:
         """What is left, fading out."""

@@ -73,6 +73,7 @@ class EncoderLink:
 
     def _decoded(self, problem: str) -> None:
         self._decoded_all = True
+        self.steady.end()
         self._undecodable = problem
         if problem:
             self.gone = f"undecodable: {problem}"
