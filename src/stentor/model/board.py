@@ -8,6 +8,8 @@ usher       `Usher`     written by the usher: health of the hold watcher
 edge-<i>    `Edge`      one a worker, once a second
 door-<i>    `Door`      one a worker, once a second
 now-<show>  `Now`       written by the usher once a second, signed, served by door and edges
+line-<show> `Line`      written by the usher four times a second: who may come in, and how long the line is
+ladder      `Ladder`    written by the usher when it changes: what is given up at the moment
 """
 
 from __future__ import annotations
@@ -46,8 +48,22 @@ class Seat(msgspec.Struct, frozen=True, omit_defaults=True):
     expires_at: int = 0  # Unix seconds; 0: the end of the show
 
 
+class Revoked(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Tickets and places that are void before their time: by key id, by class (formats/ticket.Class), by range of seq
+    (first, last)."""
+
+    keys: tuple[int, ...] = ()
+    classes: tuple[int, ...] = ()
+    seqs: tuple[tuple[int, int], ...] = ()
+
+
 class Show(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One show as announced and as the crew wants it. Times are Unix milliseconds."""
+    """One show as announced and as the crew wants it. Times are Unix milliseconds.
+
+    `draws_at_ms` 0: no draw, first come first served from the start. `ends_at_ms` is what is planned; 0: not known.
+    `rung` is the step of the ladder that the crew asks for; -1: by measure. `beacon_name` was said beforehand, `beacon`
+    is what it turned out to be.
+    """
 
     id: str
     title: str
@@ -59,6 +75,13 @@ class Show(msgspec.Struct, frozen=True, omit_defaults=True):
     notice: str = ""
     cap: int = 0  # listeners; 0: what the machine carries
     seats: tuple[Seat, ...] = ()
+    draws_at_ms: int = 0
+    ends_at_ms: int = 0
+    closed: bool = False  # nobody new is let in; who is in line keeps their place
+    rung: int = -1
+    beacon_name: str = ""
+    beacon: str = ""
+    revoked: Revoked = Revoked()
 
 
 class Desk(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -131,6 +154,62 @@ class Usher(msgspec.Struct, frozen=True, omit_defaults=True):
     late_polls: int = 0
 
 
+class Gate(StrEnum):
+    """How the door lets in at the moment."""
+
+    FREE = "free"  # at once, within `Line.at_once`
+    GATHERING = "gathering"  # places only: the draw is still to come
+    QUEUE = "queue"  # who has a rank up to the mark
+    CLOSED = "closed"  # nobody
+
+
+class Line(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The line of one show. Ranks are integers below 2**53 (core/draw.py): a place may enter if its rank <= `mark`.
+
+    `table` has up to 64 points (rank, how many places have at most that rank), ascending, from which anybody can tell
+    how many are ahead of a rank. `at_once`: tickets that each door worker may give until the next value.
+    `rate_mps`: places let in per thousand seconds, 0: not known yet, known from `seen` of them. `commit` is SHA-256 of
+    `key` (both hex); `key` is shown once the draw is made. `root` is the Merkle root over the `places` that were drawn.
+    """
+
+    at_ms: int
+    gate: Gate = Gate.FREE
+    mark: int = 0
+    at_once: int = 0
+    cap: int = 0  # seats
+    listening: int = 0
+    called: int = 0  # let in, and not yet arrived
+    waiting: int = 0
+    rate_mps: int = 0
+    seen: int = 0
+    next_poll_ms: int = 5_000
+    reason: str = ""
+    table: tuple[tuple[int, int], ...] = ()
+    commit: str = ""
+    key: str = ""
+    beacon_name: str = ""
+    beacon: str = ""
+    root: str = ""
+    places: int = 0
+
+
+class Ladder(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is given up. From chunk `from_n` on, chunks go out `group` at a time (1, 2 or 4), each group's last number
+    is divisible by `group`. `low`: new listeners get the low rendition of their codec; `low_from_n` is the chunk from
+    which everybody who can be spliced gets it, 0: nobody. `capacity` by rung, listeners."""
+
+    at_ms: int
+    revision: int = 0
+    rung: int = 0
+    group: int = 1
+    from_n: int = 0
+    low: bool = False
+    low_from_n: int = 0
+    cap: int = 0
+    reason: str = ""
+    capacity: tuple[int, ...] = ()
+
+
 class Edge(msgspec.Struct, frozen=True, omit_defaults=True):
     """One edge worker's counters since its start."""
 
@@ -149,6 +228,10 @@ class Edge(msgspec.Struct, frozen=True, omit_defaults=True):
     pulls: int = 0  # HLS requests answered
     pulls_refused: int = 0  # HLS requests for what there is not, or that make no sense
     pulls_waiting: int = 0  # HLS requests that wait for their chunk
+    arrivals: int = 0  # listeners whose ticket was seen for the first time
+    renewed: int = 0  # listeners who came back
+    replaced: int = 0  # sessions that ended because their ticket began a newer one
+    refusals: dict[str, int] = {}  # by code
 
 
 class Door(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -157,6 +240,9 @@ class Door(msgspec.Struct, frozen=True, omit_defaults=True):
     requests: int = 0
     tickets: int = 0
     refused: int = 0
+    places: int = 0
+    shed: int = 0
+    line_at_ms: int = 0  # of the `Line` that it goes by
 
 
 class Now(msgspec.Struct, frozen=True, omit_defaults=True):
