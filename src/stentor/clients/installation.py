@@ -113,6 +113,12 @@ class Serving:
             os.kill(pid, signal.SIGKILL)
         return pid is not None
 
+    def pids(self) -> dict[str, int]:
+        """The processes that live, by name: `serve` and its children."""
+        names = [path.stem for path in self._pids.directory.glob("*.pid")]
+        found = {name: pid for name in names if (pid := self._pids.pid(name)) is not None}
+        return found | ({"serve": self.serve.pid} if self.serve is not None else {})
+
     def accepts(self) -> bool:
         """Whether every role's port, and the desk's socket, take a connection."""
         return all(map(accepts, addresses(self.settings)))
