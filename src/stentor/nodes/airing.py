@@ -13,7 +13,7 @@ import numpy.typing as npt
 import structlog
 
 from stentor.core.chunker import Chunk, Chunker
-from stentor.core.hold import Deadlines, slice_at
+from stentor.core.hold import Deadlines, HoldWatch, slice_at
 from stentor.io.codec import Encoder
 from stentor.io.ring import Ring
 from stentor.io.wake import RING, Caller
@@ -43,6 +43,11 @@ class Lane:
         self._encoder = Encoder(rendition)
         self._chunker = Chunker(rendition, ring.grid, first_frame)
 
+    @property
+    def next_n(self) -> int:
+        """The chunk in hand; those before it come from this lane no more."""
+        return self._chunker.n
+
     def feed(self, samples: Samples) -> list[Chunk]:
         skipped = min(self._skip, len(samples))
         self._skip -= skipped
@@ -64,6 +69,8 @@ class Airing:
         self._ring, self._deadlines, self._caller, self._tone, self._after = ring, deadlines, caller, tone, after
         self._blocks: queue.Queue[Block | None] = queue.Queue(BLOCKS_MAX)
         self._lanes: list[Lane] = []
+        self._attending = False
+        self._due_is_hold = HoldWatch(Deadlines(ring.grid, 0, 0), ring.slots)
         self._next_position = -1
         self._voiced: dict[int, bool] = {}
         self._was_voiced = False
@@ -81,6 +88,7 @@ class Airing:
     def close(self) -> None:
         self._blocks.put(None)
         self._thread.join(5)
+        self._ring.leave()
 
     def _run(self) -> None:
         while (block := self._blocks.get()) is not None:
@@ -94,6 +102,7 @@ class Airing:
                 log.exception("airing failed", position=block.position)
 
     def _air(self, block: Block) -> None:
+        self._attending = self._attending or self._ring.attend()
         if self._deadlines.studio_must_hold(block.position // self._ring.grid.chunk_samples, time.monotonic_ns()):
             self._shed()
             return
@@ -102,12 +111,24 @@ class Airing:
         self._next_position = block.position + len(block.samples)
         self._note_voice(block)
         samples = self._with_hold(block)
-        published = False
+        published = self._fill()
         for lane in self._lanes:
             for chunk in lane.feed(samples):
                 published |= self._publish(lane.rendition, chunk)
         if published:
             self._caller.call(RING)
+
+    def _fill(self) -> bool:
+        """Hold, as soon as it is due, for what began before the lanes did: the usher would wait for us."""
+        heads, published = self._ring.heads().by_id, False
+        if all(lane.next_n <= heads[lane.rendition.id] + 1 for lane in self._lanes):
+            return False
+        begun = {lane.rendition.id: lane.next_n for lane in self._lanes}
+        for rendition_id, n in self._due_is_hold.tick(heads, self._ring.end_n, time.monotonic_ns()):
+            if n < begun[rendition_id]:
+                data = self._ring.holds[rendition_id].chunk(self._ring.grid, n)
+                published |= publish(self._ring, rendition_id, n, data, hold=True)
+        return published
 
     def _shed(self) -> None:
         """Hold has taken this block's place: work on it would only make the next ones late too."""
