@@ -11,7 +11,7 @@ import pytest
 from stentor.clients import timecode
 from stentor.core.heard import Whole
 from stentor.model.grid import SAMPLE_RATE, Grid
-from support.calm import DRIFT_MS_MAX, MEMORY_KB_PER_H_MAX, Course, Look, Minute, Role, Watch, look
+from support.calm import BY_DESIGN_KB_PER_H, DRIFT_MS_MAX, MEMORY_KB_PER_H_MAX, Course, Look, Minute, Role, Watch, look
 from support.trend import ends, trend
 
 MINUTES = 120
@@ -58,6 +58,16 @@ def test_a_role_that_grows_is_not_fine() -> None:
     found = role(lambda at: 60_000 + wobble[at] + 2 * MEMORY_KB_PER_H_MAX * at / 60)
     assert not found["fine"]
     assert found["private_kb"]["per_h"]["low"] > MEMORY_KB_PER_H_MAX
+
+
+def test_an_archive_that_grows_with_its_tape_is_fine_and_one_that_grows_faster_is_not() -> None:
+    for times, fine in ((0.9, True), (1.5, False)):
+        watch = Watch()
+        for at in range(MINUTES):
+            kb = 60_000 + times * BY_DESIGN_KB_PER_H["archive"] * at / 60
+            for name in ("archive", "edge-0"):
+                watch.roles.setdefault(name, Role()).add(60.0 * at, Look(7, round(kb), 50_000, 20))
+        assert {name: row["fine"] for name, row in watch.report().items()} == {"archive": fine, "edge-0": False}
 
 
 def test_a_role_that_keeps_a_descriptor_is_not_fine() -> None:
