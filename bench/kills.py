@@ -38,8 +38,11 @@ async def measure(chunk_ms: int, kills: int) -> list[dict[str, Any]]:
                 late_ms: list[float] = []
                 listener = Listener(Link.parse(show.listener_link), OPUS, on_chunk=lambda whole: note(late_ms, whole))
                 listening = asyncio.ensure_future(listener.run())
-                rows = []
-                for kill in range(kills + 1):  # the first time nobody is killed
+                start = await page.evaluate("window.stentor")
+                rows = [
+                    {"killed": False, "at_s": now_ms() / 1000 - BETWEEN_S, **{name: start[name] for name in COUNTERS}}
+                ]
+                for kill in range(kills + 1):  # at first nobody is killed
                     rows.append(await death(up.kill if kill else None, page, late_ms))
                     print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
                 listening.cancel()

@@ -26,7 +26,7 @@ from support.trend import Ends, ends, trend
 
 WARM_UP = 0.1  # of the run; so long are also the two parts of it that are set against each other
 MEMORY_KB_PER_H_MAX = 1_024  # a slope that is surely above 0 and above this is growth
-# Beyond it by design, and bounded by the show: the archive has the index of the whole tape (20 MB after three hours) and
+# Beyond it by design, and bounded by the show: the archive keeps the index of the tape (20 MB after three hours), and
 # the last 32 playlists of all of it (250 kB each by then).
 BY_DESIGN_KB_PER_H = {"archive": 10 * 1_024}
 DESCRIPTORS_MORE_MAX = 0
