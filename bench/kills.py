@@ -1,7 +1,8 @@
 """The listener page and the death of the studio: `python bench/kills.py [--kills 10]` -> JSON.
 
 The page plays a show in headless Chromium while the studio is killed with -9 again and again. For each death: the
-stalls that the page counted, how late the latest chunk was that a listener without a browser got, and how many were hold.
+stalls that the page counted, how late the latest chunk was that a listener without a browser got, and how many were
+hold.
 """
 
 from __future__ import annotations
