@@ -26,7 +26,7 @@ from stentor.model.rendition import OPUS
 from support import freezes
 from support.figures import machine
 
-BETWEEN_S = 10.0  # the supervisor's wait is short again after so long
+BETWEEN_S = 15.0  # a life of ten seconds makes the next start of the studio quick again
 
 
 async def measure(chunk_ms: int, kills: int) -> list[dict[str, Any]]:
@@ -61,7 +61,7 @@ def note(late_ms: list[float], whole: Whole) -> None:
 
 
 async def death(kill: Any, page: Any, late_ms: list[float], ring: Ring) -> dict[str, Any]:
-    """`hold`: how many chunks of those ten seconds were nobody's voice."""
+    """`hold`: how many chunks of that time were nobody's voice."""
     first, before, at_ms = ring.head(OPUS.id), await page.evaluate("window.stentor"), now_ms()
     late_ms.clear()
     if kill is not None:
