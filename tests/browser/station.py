@@ -87,6 +87,7 @@ class Station:
         self.asked: list[str] = []
         self.asked_of: dict[str, list[str]] = {"media": [], "page": []}
         self.tickets: set[str] = set()
+        self.renews = True  # whether whoever listens is given a ticket to come back by
         self.skipped: set[int] = set()
         self.headers_sent: dict[str, bytes] = {name: header(BY_NAME[name]) for name in self.programs}
         self.publish_lag_s = 0.01
@@ -233,6 +234,9 @@ class Station:
             "Now-Ms": self.grid.t0_wall_ns // 10**6 + self.show_ns() // 10**6,
         }  # fmt: skip
         fields = {f"Stentor-{key}": str(value) for key, value in stamps.items()}
+        if self.renews:
+            fields["Stentor-Ticket"] = f"again-{ticket.removeprefix('again-')}"
+            self.tickets.add(fields["Stentor-Ticket"])
         fields["Access-Control-Expose-Headers"] = ", ".join(fields)
         start(request, "audio/mp4", {**fields, "Connection": "close"})
         request.wfile.write(self.headers_sent[name])

@@ -99,6 +99,38 @@ def test_a_revoked_ticket_is_renewed(browse: Browse, station: Station) -> None:
     assert sum(path.endswith("/join") for path in station.asked) == 2
 
 
+def joins(station: Station) -> int:
+    return sum(path.endswith("/join") for path in station.asked)
+
+
+def test_comes_back_by_the_ticket_of_the_edge_and_not_by_way_of_the_door(browse: Browse, station: Station) -> None:
+    page = browse(station.url)
+    press(page)
+    plays_on(page, 1)
+    station.tickets = {one for one in station.tickets if one.startswith("again-")}  # what the door gave has expired
+    station.cut()
+    until(page, "(n) => stentor.n > n", arg=station.head + 4)
+    assert joins(station) == 1
+    assert figure(page, "skips") == 0
+
+
+def test_a_reload_keeps_the_ticket_and_a_copied_tab_gets_its_own(browse: Browse, station: Station) -> None:
+    page = browse(station.url)
+    press(page)
+    plays_on(page, 1)
+    page.reload()
+    press(page)
+    plays_on(page, 1)
+    assert joins(station) == 1
+    with page.expect_popup() as opened:
+        page.evaluate("void window.open(location.href)")  # with a copy of this tab's session storage
+    press(opened.value)
+    plays_on(opened.value, 1)
+    assert joins(station) == 2
+    playing = {path.split("/")[2] for path in station.asked if path.startswith("/live/again-")}
+    assert len(playing) == 1, "the second tab has not come back by the first one's ticket"
+
+
 def test_jumps_over_chunks_that_were_never_sent(browse: Browse, station: Station) -> None:
     page = browse(station.url)
     press(page)
