@@ -95,5 +95,12 @@ def test_a_ticket_to_come_back_by_is_good_for_a_day_whatever_the_hour() -> None:
     assert ticket.check(text, keys.by_id, TAG, NINE + 24 * HOUR_S) is ticket.Refusal.EXPIRED
 
 
+def test_a_ticket_of_an_hour_long_gone_has_expired_and_is_not_forged() -> None:
+    text = admission(Key(9, secret(9), 1), TAG, 5, NINE, HOUR_S)
+    keys = kept_up(Keys(), NINE + 3 * HOUR_S)
+    assert 9 not in keys.by_id
+    assert ticket.check(text, keys.by_id, TAG, NINE + 3 * HOUR_S) is ticket.Refusal.EXPIRED
+
+
 def test_some_hours_stay_on_disk_in_case_the_clock_is_put_back() -> None:
     assert oldest_kept(NINE + 100) == 9 - HOURS_KEPT + 1 < hours(NINE)[0]

@@ -48,5 +48,7 @@ def test_each_refusal_has_its_reason() -> None:
     assert refusal(kind=Kind.PLACE) is Refusal.WRONG_KIND
     assert check(mint(TOKEN, KEYS[0]), KEYS, SHOW, 1_500, group=1) is Refusal.WRONG_GROUP
     assert refusal(key_id=3) is Refusal.FORGED
+    assert refusal(key_id=3, now=2_000) is Refusal.EXPIRED, "its key may be gone"
+    assert check(mint(TOKEN, b"x" * 32), KEYS, SHOW, 2_000) is Refusal.FORGED
     assert check(mint(TOKEN, b"x" * 32), KEYS, SHOW, 1_500) is Refusal.FORGED
     assert check(mint(TOKEN, KEYS[0])[:-4], KEYS, SHOW, 1_500) is Refusal.MALFORMED

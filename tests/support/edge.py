@@ -172,11 +172,21 @@ class Station:
         self.edge.close()
         self.loop.close()
 
-    def ticket(self, show: str = SHOW, *, issued: int | None = None, life_s: int = 600, seq: int | None = None) -> str:
-        """A ticket of this hour's key, for a listener of its own if no `seq` is given."""
-        now = int(time.time())
+    def ticket(
+        self,
+        show: str = SHOW,
+        *,
+        issued: int | None = None,
+        life_s: int = 600,
+        seq: int | None = None,
+        group: int | None = None,
+        key_group: int | None = None,
+    ) -> str:
+        """A ticket of this hour's key, for a listener of its own if no `seq` is given. `group` stands in it, the key is
+        of `key_group`."""
+        now, own = int(time.time()), self.settings.edge_group
         at, hour = now if issued is None else issued, now // ticket.HOUR_S
-        group = self.settings.edge_group
+        group, key_group = (own if one is None else one for one in (group, key_group))
         token = ticket.Token(
             ticket.Kind.TICKET,
             ticket.show_tag(show),
@@ -184,7 +194,7 @@ class Station:
             next(self._seqs) if seq is None else seq,
             *(at, at, at + life_s, ticket.hour_id(hour), group),
         )
-        return ticket.mint(token, GroupKeys(self.settings.keys_dir, group).hour(hour))
+        return ticket.mint(token, GroupKeys(self.settings.keys_dir, key_group).hour(hour))
 
     def connect(self, request: bytes = b"", rcvbuf: int = 0) -> Client:
         client = TlsClient(self.port, self.authority, request, rcvbuf) if self.authority else None
