@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import time
 from collections import Counter, deque
@@ -17,7 +18,6 @@ from stentor.formats.ticket import Token
 from stentor.io.board import Board
 from stentor.io.net.loop import Loop
 from stentor.io.net.mounts import Mounts
-from stentor.io.net.roster import Holder
 from stentor.io.sessions import SEEN, Sessions, SessionsError
 from stentor.io.wake import TAKEN, Caller
 from stentor.model import board
@@ -43,6 +43,7 @@ class Admission:
         self._mounts = mounts
         self._loop = loop
         self._sessions = _sessions(settings.run_dir / "sessions")
+        self._pid = os.getpid()
         self._caller = Caller(settings.wake_dir)
         self._show = ""
         self._lasting_key: keys.Key | None = None
@@ -73,14 +74,15 @@ class Admission:
         """Whether somebody listens here by that ticket, who would make room for whoever comes with it."""
         return self._mounts.roster.get(seq) is not None
 
-    def begin(self, token: Token) -> Holder:
+    def begin(self, token: Token) -> None:
         """A session begins. Wherever this ticket plays on this machine it ends: here as soon as this one joins."""
         before = self._take(token.seq)
-        self.arrivals += not before
-        self.renewed += bool(before)
-        if before > SEEN and not self.plays(token.seq):
+        if not before:
+            self.arrivals += 1
+            return
+        self.renewed += 1
+        if before not in (SEEN, self._pid):
             self._caller.tell(EAR, before, _TAKEN.pack(TAKEN, token.seq))
-        return Holder(token.seq, token.key_id, token.cls)
 
     def _take(self, seq: int) -> int:
         try:

@@ -132,8 +132,8 @@ class Edge:
             return mount.head(listen, feed.grid, n, feed.n, time.monotonic_ns(), self.program.title)
         head, rest = self._prelude(listen, feed, n, time.monotonic_ns())
         start = Start(head + self._own_header(listen, now) + rest, n, listen.icy)
-        holder = self.admission.begin(listen.token)
-        return Handover(lambda sock, unsent: self.mounts.join(sock, rendition_id, start.after(unsent), holder))
+        self.admission.begin(listen.token)
+        return Handover(lambda sock, unsent: self.mounts.join(sock, rendition_id, start.after(unsent), listen.token))
 
     def _own_header(self, listen: mount.Listen, now: int) -> bytes:
         ticket = self.admission.lasting(listen.token, now)

@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from stentor.formats import icy
+from stentor.formats.ticket import Token
 from stentor.io.net.flock import GONE, Flock
 from stentor.io.net.listener import Behind, Channel
 from stentor.io.net.loop import ENDED, Loop
-from stentor.io.net.roster import Holder, Roster
+from stentor.io.net.roster import Roster
 from stentor.model.ports import Fate, Feed, JudgesLag
 
 CHUNKS_A_TURN = 4  # of one feed, before anything else gets its turn
@@ -108,7 +109,7 @@ class Mounts:
             assert feed.n == channel.feed.n
             channel.feed = feed
 
-    def join(self, sock: socket.socket, rendition_id: int, start: Start, holder: Holder | None = None) -> None:
+    def join(self, sock: socket.socket, rendition_id: int, start: Start, token: Token | None = None) -> None:
         """A new listener; its socket is non-blocking and from now on belongs here. Whoever listened by the same ticket
         leaves."""
         channel = self._channels[rendition_id]
@@ -117,14 +118,14 @@ class Mounts:
         fd = sock.fileno()
         self._behind[fd] = one
         self.counters.joins += 1
-        if holder is not None:
-            self._enter(fd, holder)
+        if token is not None:
+            self._enter(fd, token)
         self._pump(fd, one)
         if fd in self._behind:
             self._loop.watch(fd, _EAGER, self._handler)
 
-    def _enter(self, fd: int, holder: Holder) -> None:
-        older = self.roster.put(fd, holder)
+    def _enter(self, fd: int, token: Token) -> None:
+        older = self.roster.put(fd, token)
         if older is not None:
             self.counters.replaced += 1
             self._leave(older)

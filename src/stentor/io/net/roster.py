@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import numpy.typing as npt
+
+from stentor.formats.ticket import Token
 
 Numbers = npt.NDArray[np.int64]
 
 
-class Holder(NamedTuple):
-    """Of a listener's ticket: its seq (u32), and by which key and class (u8 each) it admits."""
-
-    seq: int
-    key_id: int = 0
-    cls: int = 0
-
-
 class Roster:
-    """Descriptors by seq, and back. Listeners without a holder are not in it."""
+    """Descriptors by seq, and what stands in the tickets. Listeners without one are not in it."""
 
     __slots__ = ("_fds", "_held")
 
@@ -34,11 +26,11 @@ class Roster:
         """The descriptor of the listener with that seq."""
         return self._fds.get(seq)
 
-    def put(self, fd: int, holder: Holder) -> int | None:
+    def put(self, fd: int, token: Token) -> int | None:
         """A listener comes; -> the descriptor of the one who had the seq before."""
-        older = self._fds.get(holder.seq)
-        self._fds[holder.seq] = fd
-        self._held[fd] = holder.seq << 16 | holder.key_id << 8 | holder.cls
+        older = self._fds.get(token.seq)
+        self._fds[token.seq] = fd
+        self._held[fd] = token.seq << 16 | token.key_id << 8 | token.cls
         return older
 
     def drop(self, fd: int) -> None:

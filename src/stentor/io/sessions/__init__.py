@@ -52,28 +52,28 @@ class Sessions:
 
         Raises `OSError` if there is no memory for it; then nothing has changed.
         """
-        slot = seq % SLOTS
-        before = self._look(seq, slot)
-        self._slots[slot] = (seq // SLOTS) << PID_BITS | self._pid
+        rounds, slot = divmod(seq, SLOTS)
+        before = self._look(rounds, slot)
+        self._slots[slot] = rounds << PID_BITS | self._pid
         return before
 
     def see(self, seq: int) -> bool:
         """Note that `seq` was here, without taking it; -> whether this is the first time. Raises as `take`."""
-        slot = seq % SLOTS
-        if self._look(seq, slot):
+        rounds, slot = divmod(seq, SLOTS)
+        if self._look(rounds, slot):
             return False
-        self._slots[slot] = (seq // SLOTS) << PID_BITS | SEEN
+        self._slots[slot] = rounds << PID_BITS | SEEN
         return True
 
-    def _look(self, seq: int, slot: int) -> int:
-        """What the slot says of `seq`. Its page gets its memory before it is touched: without any left, to touch it
-        would be the end of the process (SIGBUS)."""
+    def _look(self, rounds: int, slot: int) -> int:
+        """What the slot says of its seq of these rounds. Its page gets memory before it is touched: where there is none
+        left, to touch it would be the end of the process (SIGBUS)."""
         page = slot // _PAGE_SLOTS
         if not self._backed[page]:
             os.posix_fallocate(self._file, page * mmap.PAGESIZE, mmap.PAGESIZE)
             self._backed[page] = 1
         found = self._slots[slot]
-        return found & _PID if found >> PID_BITS == seq // SLOTS else 0
+        return found & _PID if found >> PID_BITS == rounds else 0
 
     def elsewhere(self, seqs: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which of these, all once taken here, play at another process by now."""
