@@ -46,8 +46,12 @@ class Keyring:
 
     def follow(self, show: str, revoked: Collection[int]) -> None:
         """Tickets of this show's keys count from now on, of no other's."""
-        found = {key_id: self._of_show(show, key_id) for key_id in keys.show_key_ids(revoked)} if show else {}
-        self._keys.receive_show({key_id: secret for key_id, secret in found.items() if secret is not None})
+        self._keys.receive_show(self.of_show(show, revoked) if show else {})
+
+    def of_show(self, show: str, revoked: Collection[int]) -> dict[int, bytes]:
+        """The show's keys by id: the last one mints, those before it are revoked."""
+        found = ((key_id, self._of_show(show, key_id)) for key_id in keys.show_key_ids(revoked))
+        return {key_id: secret for key_id, secret in found if secret is not None}
 
     def lasting(self, show: str, revoked: Collection[int]) -> Key | None:
         """The key of tickets that are kept; None: there is none at the moment."""
