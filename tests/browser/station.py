@@ -23,6 +23,7 @@ import numpy as np
 import stentor.web
 from stentor.formats.chunks import HOLD_PERIOD_SAMPLES, Hold, header
 from stentor.formats.problem import CONTENT_TYPE, problem
+from stentor.io.assets import lean
 from stentor.model.grid import Grid
 from stentor.model.rendition import AAC, BY_NAME, OPUS, Rendition
 
@@ -31,6 +32,12 @@ SHOW = "night"
 RING_S = 60
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".html": "text/html; charset=utf-8"}
 _ENCODERS = {"opus": ("libopus", "flt", {"frame_duration": "20"}), "aac": ("aac", "fltp", {})}
+
+
+def served(file: Path) -> bytes:
+    """A file of the pages as the door sends it."""
+    is_ours = file.suffix == ".js" and file.parent.name != "vendor"
+    return lean(file.read_text()).encode() if is_ours else file.read_bytes()
 
 
 def tone(samples: int) -> np.ndarray:
@@ -193,7 +200,7 @@ class Station:
             answer(request, recording(20), "audio/mp4")
         elif path.startswith("/assets/"):
             file = WEB / path.split("/", 3)[3]
-            answer(request, file.read_bytes(), TYPES[file.suffix])
+            answer(request, served(file), TYPES[file.suffix])
         else:
             refuse(request, 404, "not-found")
 
