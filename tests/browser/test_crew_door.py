@@ -23,7 +23,7 @@ LADDER = {
     "group": 2,
     "cap": 5_000,
     "reason": "70 % reached.",
-    "capacity": [6_000, 9_000, 12_000],
+    "capacity": [6_000, 9_000, 12_000, 15_000, 20_000],
 }
 
 
@@ -65,7 +65,7 @@ def test_the_figures_of_the_door(browse: Browse, desk: Desk) -> None:
     expect(page.locator("#door-notes")).to_contain_text("900 places were drawn.")
     expect(page.locator("#door-notes")).to_contain_text("41 were asked to come back in a moment.")
     present = page.locator("#ladder [aria-current=step]")
-    expect(present).to_contain_text("Latency")
+    expect(present).to_contain_text("Pairs")
     expect(present).to_contain_text("carries 9,000")
     expect(page.locator("#ladder-how")).to_have_text("by measure")
     expect(page.locator("#ladder-why")).to_have_text("70 % reached.")
@@ -126,20 +126,20 @@ def test_the_door_is_closed_and_opened(browse: Browse, desk: Desk) -> None:
 
 def test_the_ladder_by_hand_and_by_keyboard_alone(browse: Browse, desk: Desk) -> None:
     page = _page(browse, desk)
-    page.get_by_label("Choose by hand").focus()
+    page.get_by_label("Give up at least").focus()
     page.keyboard.type("2")  # the option that begins with it
     assert desk.orders == []  # a choice is not yet an order
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    expect(page.locator("#ask-title")).to_have_text("Bitrate by hand?")
+    expect(page.locator("#ask-title")).to_have_text("Fours, at least?")
     assert page.evaluate("document.activeElement.value") == "no"
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     until(page, "!document.querySelector('#ask').open")
     _ordered(page, desk, "rung", {"rung": 2})
     desk.say(show={"rung": 2}, ladder=LADDER, revision=2)
-    expect(page.locator("#ladder-how")).to_have_text("by hand")
-    expect(page.locator("#ladder-why")).to_have_text("Step 2, Bitrate, is asked for.")
+    expect(page.locator("#ladder-how")).to_have_text("step 2 at least")
+    expect(page.locator("#ladder-why")).to_have_text("On the way to step 2, Fours, as asked for.")
 
 
 def test_the_value_of_the_beacon_is_asked_for_until_it_is_given(browse: Browse, desk: Desk) -> None:
@@ -157,11 +157,11 @@ def test_the_value_of_the_beacon_is_asked_for_until_it_is_given(browse: Browse, 
 def test_what_others_type_is_kept_while_the_state_goes_on(browse: Browse, desk: Desk) -> None:
     page = _page(browse, desk)
     page.get_by_label("Go on with so many listeners").fill("70")
-    page.get_by_label("Choose by hand").select_option("1")
+    page.get_by_label("Give up at least").select_option("1")
     desk.say(edges={"listeners": 7})
     expect(page.locator("#listeners")).to_have_text("7")
     expect(page.get_by_label("Go on with so many listeners")).to_have_value("70")
-    expect(page.get_by_label("Choose by hand")).to_have_value("1")
+    expect(page.get_by_label("Give up at least")).to_have_value("1")
 
 
 def test_the_log_says_who_did_what(browse: Browse, desk: Desk) -> None:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from stentor.core.actions import RUNGS, said, who
-from stentor.core.admission import RUNG_MAX
+from stentor.core.desk_door import RUNG_MAX
 from stentor.formats.crew import (
     BeaconOrder,
     CapOrder,
@@ -37,8 +37,8 @@ SHOW = Show(id="a", title="A", starts_at_ms=9_000, opens_at_ms=0, seats=(ADA,))
         ("cap", CapOrder(0), "As many listeners as the machine carries"),
         ("door", DoorOrder(closed=True), "Closed the door"),
         ("door", DoorOrder(closed=False), "Opened the door again"),
-        ("rung", RungOrder(2), "Ladder by hand: step 2, bitrate given up"),
-        ("rung", RungOrder(-1), "Ladder by measure"),
+        ("rung", RungOrder(2), "Ladder at step 2 or above: sound four pieces at a time"),
+        ("rung", RungOrder(-1), "Ladder by measure alone"),
         ("beacon", BeaconOrder("ab12"), "Gave the beacon's value: ab12"),
         (
             "revoke",

@@ -20,7 +20,7 @@ app = typer.Typer(no_args_is_help=True)
 T = TypeVar("T", bound=msgspec.Struct)
 
 Show = Annotated[str, typer.Argument(metavar="SHOW", help="The show's id, as `stentor show list` has it.")]
-RUNGS = {"auto": -1, "full": 0, "latency": 1, "bitrate": 2, "number": 3, "recording": 4}
+RUNGS = {"auto": -1, "full": 0, "pairs": 1, "fours": 2, "low-new": 3, "low": 4}
 CLASSES = "crew, reconnect, invited, drawn, late"
 Reason = Annotated[str, typer.Option(help="Why, in words that everybody will read.")]
 
@@ -175,13 +175,17 @@ def reopen(show: Show, as_json: Json = False) -> None:
     _answer(done, f"{show}: the door is open", as_json=as_json)
 
 
-@app.command(epilog="Examples: stentor show rung friday-x3k9 latency;  stentor show rung friday-x3k9 auto")
+@app.command(epilog="Examples: stentor show rung friday-x3k9 pairs;  stentor show rung friday-x3k9 auto")
 def rung(
     show: Show,
     step: Annotated[str, typer.Argument(help=f"{', '.join(RUNGS)}, or 0 to 4.")],
     as_json: Json = False,
 ) -> None:
-    """Say by hand how much quality is given up for more listeners; auto leaves it to what the machine measures."""
+    """Give up at least so much quality for more listeners; auto leaves it to what the machine measures.
+
+    pairs and fours: sound comes so many pieces at a time, a little later. low-new, low: the low bitrate too, for new
+    listeners or for everybody.
+    """
     chosen = RUNGS.get(step, int(step) if step in ("0", "1", "2", "3", "4") else None)
     if chosen is None:
         fail(f"there is no step {step!r}; {', '.join(RUNGS)}, or 0 to 4", Exit.USAGE)

@@ -74,7 +74,7 @@ def _line(line: Line) -> str:
 def _ladder(show: ShowView, ladder: Ladder | None) -> str:
     from stentor.core.actions import RUNGS
 
-    wanted = f"by hand: step {show.rung}, {RUNGS[show.rung]}" if show.rung >= 0 else "by measure"
+    wanted = f"by hand: step {show.rung} or above, {RUNGS[show.rung]}" if show.rung >= 0 else "by measure"
     if ladder is None:
         return wanted
     why = f" ({ladder.reason})" if ladder.reason else ""

@@ -9,7 +9,13 @@ import msgspec
 
 from stentor.model.board import Seat, Show
 
-RUNGS = ("all quality", "latency given up", "bitrate given up", "no more listeners", "the recording for new ones")
+RUNGS = (
+    "full quality",
+    "sound two pieces at a time",
+    "sound four pieces at a time",
+    "the low bitrate for new listeners",
+    "the low bitrate for everybody",
+)
 
 _WISHES = {"go": "Went live", "hold": "Held the start", "end": "Ended the show", "cancel": "Cancelled the show"}
 _BY = {"admin": "command line"}  # what stands in the records for it
@@ -53,7 +59,7 @@ def _door(order: dict[str, Any], _: Seat | None) -> str:
 
 def _rung(order: dict[str, Any], _: Seat | None) -> str:
     rung = order["rung"]
-    return f"Ladder by hand: step {rung}, {RUNGS[rung]}" if rung >= 0 else "Ladder by measure"
+    return f"Ladder at step {rung} or above: {RUNGS[rung]}" if rung >= 0 else "Ladder by measure alone"
 
 
 def _beacon(order: dict[str, Any], _: Seat | None) -> str:

@@ -73,7 +73,7 @@ class DoorOrder(Order, frozen=True):
 
 
 class RungOrder(Order, frozen=True):
-    """The step of the ladder, 0 to 4; -1: by measure."""
+    """The least that is given up, 0 to 4 (core/ladder.py); -1: by measure alone."""
 
     rung: int
 

@@ -10,7 +10,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stentor.core import admission, desk, life
+from stentor.core import desk, desk_door, life
 from stentor.core.desk import Limits, Seated
 from stentor.core.shows import Entry
 from stentor.formats.crew import (
@@ -150,20 +150,20 @@ class Orders:
         return await self._done(call, "cap", order, lambda entry: desk.set_cap(entry.show, order.cap))
 
     async def door(self, call: Call, order: DoorOrder) -> Done:
-        return await self._done(call, "door", order, lambda entry: admission.set_closed(entry.show, order.closed))
+        return await self._done(call, "door", order, lambda entry: desk_door.set_closed(entry.show, order.closed))
 
     async def rung(self, call: Call, order: RungOrder) -> Done:
-        return await self._done(call, "rung", order, lambda entry: admission.set_rung(entry.show, order.rung))
+        return await self._done(call, "rung", order, lambda entry: desk_door.set_rung(entry.show, order.rung))
 
     async def beacon(self, call: Call, order: BeaconOrder) -> Done:
         def step(entry: Entry) -> Show | Refusal:
             line = self._keeper.line(call.show_id)
-            return admission.set_beacon(entry.show, order.value, drawn=bool(line and line.key))
+            return desk_door.set_beacon(entry.show, order.value, drawn=bool(line and line.key))
 
         return await self._done(call, "beacon", order, step)
 
     async def revoke(self, call: Call, order: RevokeOrder) -> Done:
-        return await self._done(call, "revoke", order, lambda entry: admission.set_revoked(entry.show, order))
+        return await self._done(call, "revoke", order, lambda entry: desk_door.set_revoked(entry.show, order))
 
     async def change_seat(self, call: Call, order: SeatOrder) -> Done:
         def step(entry: Entry) -> Show | Refusal:

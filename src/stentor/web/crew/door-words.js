@@ -9,13 +9,14 @@ export const AUTO = -1;
 /** The ladder from the bottom: [name, what it means to those who listen]. */
 export const STEPS = [
   ["Full", "everything as planned"],
-  ["Latency", "sound comes a little later"],
-  ["Bitrate", "sound is a little plainer"],
-  ["Number", "no more seats, others wait"],
-  ["Recording", "others get the recording"],
+  ["Pairs", "sound two pieces at a time, a little later"],
+  ["Fours", "four pieces at a time, later"],
+  ["Low, new", "low bitrate too, for new listeners"],
+  ["Low, all", "low bitrate too, for everybody"],
 ];
 
-export const CHOICES = [[AUTO, "By measure"], ...STEPS.map(([name], at) => [at, `${at} ${name}`])];
+/** What can be asked for: full quality at least is no wish, for the measure gives up nothing without need. */
+export const CHOICES = [[AUTO, "What is measured"], ...STEPS.map(([name], at) => [at, `${at} ${name}`]).slice(1)];
 
 export const CLOSING = "Nobody new comes in. Those who listen go on; those in line keep their place.";
 
@@ -75,7 +76,7 @@ export function beaconWanted({ show, line }) {
 
 export function ladderWords({ show, ladder }) {
   const rung = ladder?.rung ?? 0;
-  if (show.rung >= 0 && show.rung !== rung) return `Step ${show.rung}, ${STEPS[show.rung][0]}, is asked for.`;
+  if (show.rung > rung) return `On the way to step ${show.rung}, ${STEPS[show.rung][0]}, as asked for.`;
   return ladder?.reason ?? "";
 }
 
@@ -89,7 +90,7 @@ export function capQuestion(cap, listeners) {
 
 /** -> [title, detail] to ask before a step is set by hand. */
 export function rungQuestion(rung) {
-  if (rung === AUTO) return ["Quality by measure?", "The machine gives up quality only when it must, and gives it back."];
+  if (rung === AUTO) return ["Leave quality to what is measured?", "Quality is given up only when it must be, and given back when it can."];
   const [name, what] = STEPS[rung];
-  return [`${name} by hand?`, `For listeners: ${what}. It stays so until you choose again. Nobody who listens is cut off.`];
+  return [`${name}, at least?`, `For listeners: ${what}. It stays so until you choose again. Nobody is cut off, and no sound is lost.`];
 }

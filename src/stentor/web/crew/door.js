@@ -52,7 +52,7 @@ export class Door {
     text(find("#door-close"), show.closed ? "Open the door again" : "Close the door");
     find("#cap-off").hidden = !show.cap;
     if (show.cap !== before?.cap) find("#cap-count").value = show.cap || "";
-    if (show.rung !== before?.rung) find("#rung-step").value = String(show.rung ?? words.AUTO);
+    if (show.rung !== before?.rung) find("#rung-step").value = String(show.rung > 0 ? show.rung : words.AUTO);
     find("#beacon").hidden = !words.beaconWanted(this.#state);
     text(find("#beacon-name"), `Value of the beacon, ${show.beacon_name}`);
   }
@@ -60,7 +60,7 @@ export class Door {
   #drawLadder() {
     const { show, ladder } = this.#state;
     const present = ladder?.rung ?? 0;
-    text(find("#ladder-how"), show.rung >= 0 ? "by hand" : "by measure");
+    text(find("#ladder-how"), show.rung > 0 ? `step ${show.rung} at least` : "by measure");
     fill("#ladder", words.STEPS, STEP, ([name, what], row) => {
       const at = [...row.parentElement.children].indexOf(row);
       const capacity = ladder?.capacity?.[at];

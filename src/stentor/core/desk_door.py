@@ -18,7 +18,7 @@ RUNG_MAX = 4
 BEACON_CHARS_MAX = 200
 KEY_ID_MAX = 255  # a byte of the ticket
 SEQ_MAX = 2**32 - 1  # four bytes of the ticket
-REVOKED_KEYS_MAX = 64  # more than two days of hourly keys
+REVOKED_KEYS_MAX = 64
 REVOKED_RANGES_MAX = 128  # after those that touch have become one; every worker holds them against every join
 
 
@@ -28,9 +28,11 @@ def set_closed(show: Show, closed: bool) -> Show:
 
 
 def set_rung(show: Show, rung: int) -> Show | Refusal:
-    """The step of the ladder by hand; `RUNG_AUTO`: by measure."""
+    """The least that is given up (core/ladder.py), whatever is measured; `RUNG_AUTO`: by measure alone."""
     if not RUNG_AUTO <= rung <= RUNG_MAX:
-        return Refusal(Reason.INPUT, f"rung: from 0 (all quality) to {RUNG_MAX} (the recording); -1: by measure.")
+        return Refusal(
+            Reason.INPUT, f"rung: from 0 (full quality) to {RUNG_MAX} (the low bitrate for everybody); -1: by measure."
+        )
     return same_or(show, replace(show, rung=rung))
 
 
@@ -81,6 +83,8 @@ def merged(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
 
 
 def _wrong(order: RevokeOrder) -> str:
+    if len(order.keys) > REVOKED_KEYS_MAX or len(order.seqs) > REVOKED_RANGES_MAX or len(order.classes) > len(Class):
+        return f"At most {REVOKED_KEYS_MAX} keys, {REVOKED_RANGES_MAX} ranges and each class once in one order."
     if any(not 0 <= key <= KEY_ID_MAX for key in order.keys):
         return f"keys: each from 0 to {KEY_ID_MAX}."
     if any(not 0 <= first <= last <= SEQ_MAX for first, last in order.seqs):
