@@ -98,7 +98,7 @@ def test_the_gate_in_words(browse: Browse, desk: Desk, parts: dict[str, Any], wo
 def test_a_cap_is_asked_for_with_what_it_does(browse: Browse, desk: Desk) -> None:
     desk.say(edges={"listeners": 4_990})
     page = _page(browse, desk)
-    page.get_by_label("Go on with so many listeners").fill("500")
+    page.get_by_label("Listeners, at most").fill("500")
     page.get_by_role("button", name="Go on with these").click()
     expect(page.locator("#ask-title")).to_have_text("Go on with 500 listeners?")
     expect(page.locator("#ask-text")).to_contain_text("4,990 listen now. Nobody is cut off")
@@ -156,11 +156,11 @@ def test_the_value_of_the_beacon_is_asked_for_until_it_is_given(browse: Browse, 
 
 def test_what_others_type_is_kept_while_the_state_goes_on(browse: Browse, desk: Desk) -> None:
     page = _page(browse, desk)
-    page.get_by_label("Go on with so many listeners").fill("70")
+    page.get_by_label("Listeners, at most").fill("70")
     page.get_by_label("Give up at least").select_option("1")
     desk.say(edges={"listeners": 7})
     expect(page.locator("#listeners")).to_have_text("7")
-    expect(page.get_by_label("Go on with so many listeners")).to_have_value("70")
+    expect(page.get_by_label("Listeners, at most")).to_have_value("70")
     expect(page.get_by_label("Give up at least")).to_have_value("1")
 
 

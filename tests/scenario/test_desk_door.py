@@ -168,7 +168,7 @@ def test_the_door_by_commands(desk: RunningDesk) -> None:
     assert _show(desk, show).revoked == Revoked((3,), (5,), ((7, 7), (100, 200)))
     info = command.run("show", "info", show).stdout
     for words in (
-        "draw 20", "closed, at most 5,000 listeners", "drand 4242: ab12", "none yet", "by hand: step 1 or above, sound two pieces",
+        "draw 20", "closed, at most 5,000 listeners", "drand 4242: ab12", "none yet", "step 1 or above, sound two",
         "key 3, class late, 7, 100 to 200", "command line: Closed the door",
     ):  # fmt: skip
         assert words in info, info

@@ -16,7 +16,7 @@ export const STEPS = [
 ];
 
 /** What can be asked for: full quality at least is no wish, for the measure gives up nothing without need. */
-export const CHOICES = [[AUTO, "What is measured"], ...STEPS.map(([name], at) => [at, `${at} ${name}`]).slice(1)];
+export const CHOICES = [[AUTO, "only what is measured"], ...STEPS.map(([name], at) => [at, `${at} ${name}`]).slice(1)];
 
 export const CLOSING = "Nobody new comes in. Those who listen go on; those in line keep their place.";
 
