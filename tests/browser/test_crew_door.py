@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from browser.desk import Desk, desk_pages
 from browser.waiting import POLL_MS, WITHIN_S, until
+from support.desk import running_desk
 
 Browse = Callable[..., Page]
 QUEUE: dict[str, Any] = {
@@ -175,3 +177,30 @@ def test_the_log_says_who_did_what(browse: Browse, desk: Desk) -> None:
     desk.say(revision=2)
     expect(page.locator("#log li")).to_have_count(2)
     expect(page.locator("#log li").first).to_contain_text("Opened the door again")
+
+
+def test_with_a_real_desk_an_order_is_on_the_board_and_in_the_log(browse: Browse, tmp_path: Path) -> None:
+    with running_desk(tmp_path) as running:
+        made = running.create(draw_before_s=300, beacon_name="drand 4242")
+        page = browse(made["crew_link"], locale="en-GB")
+        page.get_by_role("button", name="Close the door").click()
+        _confirm(page)
+        expect(page.get_by_role("button", name="Open the door again")).to_be_visible()
+        page.get_by_label("Listeners, at most").fill("12000")
+        page.get_by_role("button", name="Go on with these").click()
+        _confirm(page)
+        page.get_by_label("Value of the beacon, drand 4242").fill("ab12")
+        page.get_by_role("button", name="Give to the draw").click()
+        _confirm(page)
+        expect(page.locator("#log li")).to_have_count(4)
+        expect(page.locator("#log .log-said")).to_have_text(
+            [
+                "Gave the beacon's value: ab12",
+                "Go on with at most 12,000 listeners",
+                "Closed the door",
+                "Announced the show",
+            ]
+        )
+        expect(page.locator("#log .log-who")).to_have_text(["Host", "Host", "Host", "command line"])
+        (show,) = running.on_board().shows
+        assert (show.closed, show.cap, show.beacon) == (True, 12_000, "ab12")
