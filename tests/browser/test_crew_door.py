@@ -104,7 +104,7 @@ def test_a_cap_is_asked_for_with_what_it_does(browse: Browse, desk: Desk) -> Non
     page.get_by_role("button", name="Go on with these").click()
     expect(page.locator("#ask-title")).to_have_text("Go on with 500 listeners?")
     expect(page.locator("#ask-text")).to_contain_text("4,990 listen now. Nobody is cut off")
-    page.get_by_role("button", name="No, go on").click()
+    page.get_by_role("button", name="No, leave it").click()
     assert desk.orders == []
     page.get_by_role("button", name="Go on with these").click()
     _confirm(page)

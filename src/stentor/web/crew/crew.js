@@ -39,11 +39,12 @@ async function order(path, body) {
 }
 
 /** Asks first. -> whether it is really meant. */
-function sure(title, detail, yes) {
+function sure(title, detail, yes, no = "No, go on") {
   const dialog = find("#ask");
   text(find("#ask-title"), title);
   text(find("#ask-text"), detail);
   text(find("#ask-yes"), yes);
+  text(find("#ask-no"), no);
   dialog.returnValue = "no";
   dialog.showModal();
   return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));

@@ -13,7 +13,8 @@ export class Door {
 
   /** `order(path, body)` carries out; `sure(title, detail, yes)` asks whether it is meant. */
   constructor(order, sure) {
-    Object.assign(this, { order, sure });
+    this.order = order;
+    this.sure = (title, detail, yes) => sure(title, detail, yes, "No, leave it");
     find("#rung-step").append(...words.CHOICES.map(([value, label]) => choice(value, label)));
     on("#door-close", "click", () => this.#pressDoor());
     on("#cap", "submit", () => this.#pressCap(find("#cap-count").valueAsNumber));
