@@ -93,15 +93,11 @@ class Outlet:
 
     def tick(self, now_ns: int) -> bytes | None:
         """The next group, if it is to go out now: `n` is then its last chunk. None: look again at `next_deadline()`."""
-        feed = self._feed_of(self._at + 1)
-        if feed is not self._home:
-            self._home.tick(now_ns)  # HLS takes it from there
+        _has(self._home, self._at + 1, now_ns)  # HLS takes from it wherever the chunks come from
         while True:
             n = self._at + 1
             feed = self._feed_of(n)
-            if feed.n < n:
-                feed.tick(now_ns)
-            if feed.n < n:
+            if not _has(feed, n, now_ns):
                 return self._give() if self._pending and feed.ended else None
             if self._pending and feed.leapt_n > n:
                 return self._give()
@@ -131,3 +127,11 @@ class Outlet:
 
     def _feed_of(self, n: int) -> Feed:
         return next((turn.feed for turn in reversed(self._turns) if n >= turn.from_n), self._turns[0].feed)
+
+
+def _has(feed: Feed, n: int, now_ns: int) -> bool:
+    """Whether `feed` has given out chunk `n`; it is made to, if it can."""
+    while feed.n < n:
+        if feed.tick(now_ns) is None:
+            return False
+    return True
