@@ -17,6 +17,8 @@ CALM_S = 60.0  # for so long
 STEP_S = 15.0  # between two steps: a switch is announced, carried out and seen before the next
 CAP_SHARE = 0.75  # of the last rung's capacity: the number of seats
 BUSY_SHARE = 0.5  # of a core that an edge worker's sends may take; the rest is for joins, HLS, and everybody else
+CROWDED = 3.0  # as many times what was measured among few a write costs among ten thousand (docs/PERFORMANCE.md)
+TLS_WRITE_NS = 8_600  # on top of it, to seal a chunk (the same)
 OVERHEAD_BYTES = 220  # of a fragment around its frames
 RATES_BPS = (48_000, 48_000, 48_000, 36_000, 24_000)  # by rung; at the fourth a half are taken to be new
 NEAR_SHARE = 0.99  # a rung above is worth a step if the present one carries less than this share of it
@@ -42,10 +44,15 @@ _BY_CREW = " The crew asked for it."
 
 
 class Cost(NamedTuple):
-    """Of one write to a listener's socket: `write_ns`, and `kib_ns` for each KiB in it."""
+    """Of one write to a listener's socket, measured among few: `write_ns`, and `kib_ns` for each KiB in it."""
 
     write_ns: float
     kib_ns: float
+    tls: bool = False
+
+    def among_many_ns(self, size: float) -> float:
+        """CPU time of a write of `size` bytes to one of very many listeners."""
+        return CROWDED * (self.write_ns + self.kib_ns * size / 1024) + (TLS_WRITE_NS if self.tls else 0)
 
 
 class Wish(NamedTuple):
@@ -74,8 +81,7 @@ def capacities(cost: Cost, chunk_s: float, workers: float, places: int) -> tuple
     found = []
     for group, rate_bps in zip(GROUPS, RATES_BPS, strict=True):
         span_s = chunk_s * group
-        kib = (rate_bps / 8 * span_s + OVERHEAD_BYTES * group) / 1024
-        write_s = (cost.write_ns + cost.kib_ns * kib) / 1e9
+        write_s = cost.among_many_ns(rate_bps / 8 * span_s + OVERHEAD_BYTES * group) / 1e9
         found.append(min(places, int(workers * BUSY_SHARE * span_s / write_s)))
     return tuple(found)
 
@@ -98,7 +104,7 @@ class Ladder:
         self._watch_calm(now_s, listeners, capacity)
         if now_s - self._stepped_s >= STEP_S:
             self._step(now_s, listeners, capacity, wish)
-        return self._decision(listeners, capacity, wish)
+        return self._decision(capacity, wish)
 
     def _watch_calm(self, now_s: float, listeners: int, capacity: Sequence[int]) -> None:
         below = max(0, self.rung - 1)
@@ -123,18 +129,12 @@ class Ladder:
         self.rung = Rung(rung)
         self._stepped_s, self._calm_since_s = now_s, None
 
-    def _decision(self, listeners: int, capacity: Sequence[int], wish: Wish) -> Decision:
+    def _decision(self, capacity: Sequence[int], wish: Wish) -> Decision:
         cap = min(wish.cap, capacity[-1]) if wish.cap else int(CAP_SHARE * capacity[-1])
         rung = self.rung
-        return Decision(
-            rung, GROUPS[rung], rung >= Rung.LOW_NEW, rung >= Rung.LOW_ALL, cap, self._reason(listeners, cap, wish)
-        )
+        return Decision(rung, GROUPS[rung], rung >= Rung.LOW_NEW, rung >= Rung.LOW_ALL, cap, self._reason(cap, wish))
 
-    def _reason(self, listeners: int, cap: int, wish: Wish) -> str:
+    def _reason(self, cap: int, wish: Wish) -> str:
         """In words for crew, page and metrics; empty while nothing is given up."""
-        said = [_REASONS[self.rung] + (_BY_CREW if 0 < self.rung <= wish.rung else "")]
-        if listeners >= cap:
-            said.append(f"All {cap:,} places are taken.")
-        elif wish.cap:
-            said.append(f"We go on with {cap:,} listeners.")
-        return " ".join(one for one in said if one)
+        given_up = _REASONS[self.rung] + (_BY_CREW if 0 < self.rung <= wish.rung else "")
+        return " ".join(one for one in (given_up, f"We go on with {cap:,} listeners." if wish.cap else "") if one)

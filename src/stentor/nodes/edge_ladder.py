@@ -7,9 +7,9 @@ listener of a framed rendition before the next chunk when they change, and to a 
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from stentor.core.outlet import GROUPS
+from stentor.core.usher import ladder_fields
 from stentor.formats import emsg
 from stentor.io.board import Board
 from stentor.io.net.mounts import Mounts
@@ -20,18 +20,6 @@ from stentor.nodes.program import Program
 
 _NOTHING = board.Ladder(0)
 _SPLICED = {OPUS.id: OPUS_LOW.id}  # they share a header, and Opus goes on from any frame
-
-
-def ladder_fields(ladder: board.Ladder) -> dict[str, Any]:
-    """What everybody may know of it: in the `now` object, and in-band."""
-    return {
-        "rung": ladder.rung,
-        "group": ladder.group,
-        "from_n": ladder.from_n,
-        "low": ladder.low,
-        "cap": ladder.cap,
-        "reason": ladder.reason,
-    }
 
 
 class EdgeLadder:

@@ -14,14 +14,14 @@ from itertools import repeat
 
 PAIRS = 192  # connections that are written to in turn, so that not everything is in the caches
 SIZES = (3_000, 12_000)  # bytes in a write: half a second, two seconds of Opus
-ROUNDS = 6  # of all pairs, by turns; the best third counts, for others may want the machine
+ROUNDS = 6  # of all pairs, of which a third may be better than what counts: others may want the machine
 SNDBUF_BYTES = 16_384
 
 
 def write_ns() -> tuple[int, int]:
     """-> (CPU time of a write, of each KiB in it), ns. Takes some tens of milliseconds. Raises `OSError`."""
     with _pairs() as pairs:
-        small, large = (_median_ns(pairs, bytes(size)) for size in SIZES)
+        small, large = (_best_ns(pairs, bytes(size)) for size in SIZES)
     kib_ns = max(0.0, (large - small) * 1024 / (SIZES[1] - SIZES[0]))
     return round(max(1.0, small - kib_ns * SIZES[0] / 1024)), round(kib_ns)
 
@@ -42,8 +42,8 @@ def _pairs() -> Iterator[list[tuple[socket.socket, socket.socket]]]:
         yield pairs
 
 
-def _median_ns(pairs: list[tuple[socket.socket, socket.socket]], data: bytes) -> float:
-    """CPU time of one write of `data`, of the rounds the one in the middle of the better half."""
+def _best_ns(pairs: list[tuple[socket.socket, socket.socket]], data: bytes) -> float:
+    """CPU time of one write of `data`, by the better rounds."""
     times = sorted(_round_ns(pairs, data) for _ in range(ROUNDS))
     return times[ROUNDS // 3] / len(pairs)
 
