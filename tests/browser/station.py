@@ -21,8 +21,8 @@ import av
 import numpy as np
 
 import stentor.web
-from stentor.formats.chunks import HOLD_PERIOD_SAMPLES, Hold, header
 from stentor.formats import emsg
+from stentor.formats.chunks import HOLD_PERIOD_SAMPLES, Hold, header
 from stentor.formats.problem import CONTENT_TYPE, problem
 from stentor.io.assets import lean
 from stentor.model.grid import Grid
