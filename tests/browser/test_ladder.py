@@ -57,7 +57,6 @@ def test_the_margin_for_larger_pieces_is_there_before_they_come(browse: Browse, 
     singly = station.regroup(1, 1.0)
     has(page, singly)
     expect(page.locator("#status")).to_have_text("")
-    until(page, "audio.playbackRate > 1")  # back to less delay, no words lost
 
 
 def test_who_comes_while_pieces_are_large_starts_behind_them(browse: Browse, station: Station) -> None:
