@@ -79,12 +79,12 @@ async ({ seconds }) => {
   const { Pace } = await import("/assets/00000000/listen/pace.js");
   const pace = new Pace(0.5);
   pace.widen(4);
-  let [distance, rate, n] = [pace.marginS + pace.spanS, 1, 0];
+  let [distance, rate, n, now] = [pace.marginS + pace.spanS, 1, 0, 0];
   const parts = [];
   for (const group of [4, 1]) {
     pace.widen(group);
     const did = { moves: 0, rates: [], least: Infinity };
-    for (let now = 0; now < seconds; now += 0.5) {
+    for (let until = now + seconds; now < until; now += 0.5) {
       distance -= 0.5 * rate;
       if (++n % group === 0) {
         for (let k = 0; k < group; k += 1) {
