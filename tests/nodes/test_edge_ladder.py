@@ -9,7 +9,7 @@ from stentor.formats import chunks, emsg, fmp4
 from stentor.formats.ticket import pull_token
 from stentor.io.keys import ticket_key
 from stentor.model.board import Desk, Ladder, Show
-from stentor.model.rendition import AAC_LOW, MP3, MP3_LOW, OPUS, OPUS_LOW
+from stentor.model.rendition import AAC_LOW, MP3, MP3_LOW, OPUS, OPUS_LOW, RENDITIONS
 from support.edge import SHOW, Station, chunk
 
 FFMPEG = "ffmpeg"
@@ -71,6 +71,18 @@ def test_one_write_a_listener_a_group(station, group):
         assert [audio(client) for client in clients if client.read()] == [station.expected(4, whole)] * 3
     assert station.edge.mounts.counters.skips == 0
     assert not station.edge.mounts._behind
+
+
+@pytest.mark.parametrize("rendition", RENDITIONS, ids=lambda one: one.name)
+def test_a_group_of_four_fits_a_sockets_buffer(station, rendition):
+    give_up(station, rung=2, group=4, from_n=5)
+    client = station.listen(rendition.name, "?from=4")
+    station.until(lambda: client.read() and client.body and not station.edge.mounts._behind)
+    for n in range(5, 21):
+        station.publish(n)
+        station.turn(1)
+        assert not station.edge.mounts._behind
+    station.until(lambda: client.read() and client.body.endswith(chunk(station.ring, rendition, 20)))
 
 
 def test_a_new_listener_of_fours_gets_enough_to_wait_for_the_next(station):
