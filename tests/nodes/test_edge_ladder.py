@@ -168,6 +168,20 @@ def test_the_ladder_of_another_show_gives_nothing_up(station):
     assert station.listen().headers["stentor-rendition"] == "opus"
 
 
+@pytest.mark.parametrize("broken", ["{", None])
+def test_a_board_that_is_lost_changes_nothing(station, broken):
+    give_up(station, rung=2, group=4, from_n=5, low=True)
+    announce(station, "We begin at nine.")
+    said = station.edge.ladder.words
+    for key in ("ladder", "desk"):
+        path = station.board.directory / f"{key}.json"
+        path.write_text(broken) if broken else path.unlink()
+    station.edge.ladder.look()
+    client = station.listen()
+    assert (client.headers["stentor-group"], client.headers["stentor-rendition"]) == ("4", "opus-low")
+    assert station.edge.ladder.words == said != b""
+
+
 def test_words_go_before_the_next_chunk_once_to_everybody(station):
     clients = [station.listen(query="?from=4"), station.listen("aac", "?from=4")]
     mp3 = station.listen("mp3", "?from=4")

@@ -9,9 +9,8 @@ Fields (all but `v`, `show`, `phase`, `at_ms` may be missing):
 `v` 1 · `show` id · `title` · `phase` announced|open|drawn|live|held|ended|cancelled · `at_ms` when it was made ·
 `starts_at_ms` · `opens_at_ms` · `started_at_ms` · `ended_at_ms` · `t0_ms` Unix ms of show time 0 · `chunk_ms` · `n`
 newest whole chunk · `live_n` first recorded chunk · `end_n` one past the last · `reason` · `notice` · `on_air` names ·
-`listeners` · `next_poll_ms` · `mark` · `rate` · `ladder` {rung, group, from_n, low, cap, reason}, what is
-given up · `verdict` · `chain`, `chain_n` head of the
-tape's chain and the chunk it stands at · `replay` path, once it is up · `holding` true while hold fills the program.
+`listeners` · `next_poll_ms` · `mark` · `rate` · `ladder` {rung, group, from_n, low, cap, reason}: what is given up ·
+`verdict` · `chain`, `chain_n` head of the tape's chain and the chunk it stands at · `replay` path, once it is up · `holding` true while hold fills the program.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ class EdgeLadder:
         self._program = program
         self._mounts = mounts
         self._ladder = _NOTHING
+        self._desk = board.Desk()
         self._said: tuple[object, ...] = ("", "", _switch(_NOTHING))
 
     @property
@@ -47,10 +48,11 @@ class EdgeLadder:
         return self._ladder.low
 
     def look(self) -> None:
-        """Follow the board; a ladder that is gone, or of another show, gives nothing up."""
+        """Follow the board. What cannot be read changes nothing; the ladder of another show gives nothing up."""
         ladder = get(self._board, "ladder", board.Ladder)
-        valid = ladder is not None and ladder.show == self._program.show and ladder.group in GROUPS
-        self._ladder = ladder if ladder is not None and valid else _NOTHING
+        if ladder is None or ladder.group not in GROUPS:
+            ladder = self._ladder
+        self._ladder = ladder if ladder.show == self._program.show else _NOTHING
         self._carry_out()
         self._say()
 
@@ -64,8 +66,9 @@ class EdgeLadder:
 
     def _say(self) -> None:
         """Only what is new."""
-        desk = get(self._board, "desk", board.Desk)
-        show = next((one for one in desk.shows if one.id == self._program.show), None) if desk else None
+        desk = get(self._board, "desk", board.Desk) or self._desk
+        self._desk = desk
+        show = next((one for one in desk.shows if one.id == self._program.show), None)
         notice, reason = (show.notice, show.reason) if show else ("", "")
         said = (notice, reason, _switch(self._ladder))
         if said == self._said:
