@@ -4,13 +4,14 @@
 
 The signature is over the object without `sig`, in canonical form: keys sorted, no white space, UTF-8 (RFC 8785; only
 strings, integers, booleans, null, lists and objects are used, so no rule about numbers is needed).
+`ladder` is {rung, group, from_n, low, cap, reason}: docs/LADDER.md.
 
 Fields (all but `v`, `show`, `phase`, `at_ms` may be missing):
 `v` 1 · `show` id · `title` · `phase` announced|open|drawn|live|held|ended|cancelled · `at_ms` when it was made ·
 `starts_at_ms` · `opens_at_ms` · `started_at_ms` · `ended_at_ms` · `t0_ms` Unix ms of show time 0 · `chunk_ms` · `n`
 newest whole chunk · `live_n` first recorded chunk · `end_n` one past the last · `reason` · `notice` · `on_air` names ·
-`listeners` · `next_poll_ms` · `mark` · `rate` · `ladder` {rung, group, from_n, low, cap, reason}: what is given up ·
-`verdict` · `chain`, `chain_n` head of the tape's chain and the chunk it stands at · `replay` path, once it is up · `holding` true while hold fills the program.
+`listeners` · `next_poll_ms` · `mark` · `rate` · `ladder` {rung, reason} · `verdict` · `chain`, `chain_n` head of the
+tape's chain and the chunk it stands at · `replay` path, once it is up · `holding` true while hold fills the program.
 """
 
 from __future__ import annotations
