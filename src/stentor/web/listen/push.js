@@ -50,7 +50,7 @@ export class Push {
     const [source, options] = [new Source(), { signal: this.#over.signal }];
     const { audio, feed } = this;
     this.source = source;
-    feed.addEventListener("words", ({ detail }) => this.#regroup(detail.ladder), options);
+    feed.addEventListener("words", ({ detail: { ladder } }) => ladder && this.#regroup(ladder), options);
     audio.addEventListener("waiting", () => this.#stalled(), options);
     audio.addEventListener("playing", () => this.#playing(), options);
     audio.addEventListener("timeupdate", () => this.#jump(), options);
