@@ -184,7 +184,7 @@ async def steps(page: Page, up: Serving, show_id: str, plan: Plan) -> dict[str, 
                 await follow(page, LOOK_S, stalled_s)
             waiting.result()
             figures[f"at_{rung}" if rung else "back_at_0"] = await follow(page, plan.settle_s, stalled_s)
-        print(f"rung {rung}: {list(figures.items())[-1]}", file=sys.stderr)
+            print(f"rung {rung}: {list(figures.items())[-1]}", file=sys.stderr)
     last, first = list(figures.values())[-1], figures["at_0"]
     grown = {name: last[name] - first[name] for name in COUNTERS}
     behind = {f"behind_ms_{name}": one["behind_ms"] for name, one in figures.items()}
