@@ -2,7 +2,8 @@
 
 CPU: one edge on its core, a crowd on the other, chunks of 0.5 s that go out one, two and four at a time, by turns. A
 turn counts only if every listener got every byte. Switches: a whole installation on the air, the listener's page in
-Chromium among a crowd; the crew asks for rung 1, then 2, then for none, and the page's stalls are counted.
+Chromium among a crowd; the crew asks for rung 1, then 2, the crowd leaves, the crew asks for none, and the page's stalls
+are counted.
 """
 
 from __future__ import annotations
@@ -17,14 +18,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import structlog
-from msgspec.structs import replace
 from playwright.async_api import Page, async_playwright
 
 import mouth
+from stentor.clients.admin import Admin
 from stentor.clients.installation import Serving
 from stentor.core.ladder import CALM_S
 from stentor.io.board import Board
-from stentor.io.wake import BOARD, Caller
 from stentor.model import board
 from stentor.model.grid import SAMPLE_RATE
 from support import freezes
@@ -43,6 +43,7 @@ AT_ONCE = 2_000
 TRIES = 2
 FIRST_SEQ = 1_000_000  # tickets of the crowd: not the page's
 SWITCH_S_MAX = 60.0
+BACK_S_MAX = SWITCH_S_MAX + 3 * CALM_S
 LOOK_S = 1.0
 COUNTERS = ("stalls", "skips", "seeks", "rate_changes")
 
@@ -141,14 +142,10 @@ def cpu(plan: Plan) -> dict[str, Any]:
 # What a listener hears.
 
 
-def order(up: Serving, show_id: str, rung: int) -> None:
-    """What the crew asks for, as the desk would put it on the board."""
-    values = Board(up.settings.board_dir)
-    desk = values.get("desk", board.Desk)
-    assert desk is not None
-    shows = tuple(replace(one, rung=rung) if one.id == show_id else one for one in desk.shows)
-    values.put("desk", replace(desk, shows=shows))
-    Caller(up.settings.wake_dir).call(BOARD)
+async def order(up: Serving, show_id: str, rung: int) -> None:
+    """What the crew asks for; -1: by measure."""
+    async with Admin(up.settings.desk_socket) as desk:
+        await desk.rung(show_id, rung)
 
 
 async def switched(up: Serving, rung: int, seconds: float) -> board.Ladder:
@@ -172,26 +169,20 @@ async def follow(page: Page, seconds: float, stalled_s: list[float]) -> dict[str
     return dict(last)
 
 
-async def steps(page: Page, up: Serving, show_id: str, plan: Plan) -> dict[str, Any]:
-    """Up both rungs of latency, and down again."""
-    stalled_s: list[float] = []
-    figures = {"at_0": await follow(page, plan.settle_s, stalled_s)}
-    for rung, wait_s in ((1, SWITCH_S_MAX), (2, SWITCH_S_MAX), (0, SWITCH_S_MAX + 3 * CALM_S)):
-        if rung or plan.comes_back:
-            order(up, show_id, rung or -1)
-            waiting = asyncio.ensure_future(switched(up, rung, wait_s))
-            while not waiting.done():
-                await follow(page, LOOK_S, stalled_s)
-            waiting.result()
-            figures[f"at_{rung}" if rung else "back_at_0"] = await follow(page, plan.settle_s, stalled_s)
-            print(f"rung {rung}: {list(figures.items())[-1]}", file=sys.stderr)
-    last, first = list(figures.values())[-1], figures["at_0"]
-    grown = {name: last[name] - first[name] for name in COUNTERS}
-    behind = {f"behind_ms_{name}": one["behind_ms"] for name, one in figures.items()}
-    return {**behind, **grown, "stalled_s": stalled_s}
+async def step(page: Page, up: Serving, rung: int, wait_s: float, settle_s: float, stalled_s: list[float]) -> Any:
+    """Watch the page until the rung is in force, and a while longer; -> its figures then."""
+    waiting = asyncio.ensure_future(switched(up, rung, wait_s))
+    while not waiting.done():
+        await follow(page, LOOK_S, stalled_s)
+    waiting.result()
+    figures = await follow(page, settle_s, stalled_s)
+    print(f"rung {rung}: {figures}", file=sys.stderr)
+    return figures
 
 
 async def switches(plan: Plan) -> dict[str, Any]:
+    """Up both rungs of latency in a crowd; and, once that has gone, down again."""
+    stalled_s: list[float] = []
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=mouth.CHROMIUM, headless=True, args=mouth.FLAGS, ignore_default_args=["--mute-audio"]
@@ -202,10 +193,23 @@ async def switches(plan: Plan) -> dict[str, Any]:
                 paths = tickets(up.settings, plan.listeners, show.show, FIRST_SEQ)
                 with crowd(up.settings.edge_port, paths, Path(scratch), cores="0-1") as people:
                     await asyncio.to_thread(people.join, plan.listeners, AT_ONCE)
-                    found = await steps(page, up, show.show, plan)
+                    figures = {"at_0": await follow(page, plan.settle_s, stalled_s)}
+                    for rung in (1, 2):
+                        await order(up, show.show, rung)
+                        figures[f"at_{rung}"] = await step(page, up, rung, SWITCH_S_MAX, plan.settle_s, stalled_s)
                     closed = people.mark()["closed"]
+                if plan.comes_back:
+                    await order(up, show.show, -1)
+                    figures["back_at_0"] = await step(page, up, 0, BACK_S_MAX, plan.settle_s, stalled_s)
         await browser.close()
-    return mouth.apart(found, frozen) | {"listeners": plan.listeners, "closed": closed}
+    return mouth.apart(told(figures) | {"stalled_s": stalled_s}, frozen) | {"closed": closed}
+
+
+def told(figures: dict[str, Any]) -> dict[str, Any]:
+    """How far behind the page was at each rung, and what its counters grew by."""
+    first, *_, last = figures.values()
+    behind = {f"behind_ms_{name}": one["behind_ms"] for name, one in figures.items()}
+    return behind | {name: last[name] - first[name] for name in COUNTERS}
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ import pytest
 
 from stentor.formats import chunks, emsg, fmp4
 from stentor.formats.ticket import pull_token
-from stentor.io.keys import ticket_key
+from stentor.io.keys import stable_key
 from stentor.model.board import Desk, Ladder, Show
 from stentor.model.rendition import AAC_LOW, MP3, MP3_LOW, OPUS, OPUS_LOW, RENDITIONS
 from support.edge import SHOW, Station, chunk
@@ -226,7 +226,7 @@ def test_who_is_behind_hears_the_words_too(station):
 def test_new_loads_of_hls_get_no_parts_and_those_who_play_go_on(station):
     station.publish(*range(5, 41))
     give_up(station, rung=1, group=2, from_n=49)
-    token = pull_token(SHOW, ticket_key(station.settings.keys_dir))
+    token = pull_token(SHOW, stable_key(station.settings.keys_dir))
 
     def playlist(query=""):
         client = station.request(f"/live/{token}/aac/live.m3u8{query}")
