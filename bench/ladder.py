@@ -2,7 +2,7 @@
 
 CPU: one edge on its core, a crowd on the other, chunks of 0.5 s that go out one, two and four at a time, by turns. A
 turn counts only if every listener got every byte. Switches: a whole installation on the air, the listener's page in
-Chromium among a crowd; the crew asks for rung 1, then 2, the crowd leaves, the crew asks for none, and the page's stalls
+Chromium among a crowd; the crew asks for rung 1, then 2, the crowd leaves, the crew asks for none; the page's stalls
 are counted.
 """
 
