@@ -21,6 +21,7 @@ QUICK = {  # what makes a bench a matter of a minute; results of such runs are s
     "hls_cache": ["--players", "100", "--seconds", "8"],
     "hls_cpu": ["--quick"],
     "joins": ["--quick"],
+    "ladder": ["--quick"],
     "loss": ["--speakers", "2", "--seconds", "20"],
     "mouth": ["--quick"],
     "overload": ["--quick"],

@@ -125,12 +125,12 @@ def playlists(server: Contestant) -> list[str]:
     return [line for line in text.splitlines() if not line.startswith("#")]
 
 
-def tickets(settings: Settings, count: int, show: str = SHOW) -> list[str]:
+def tickets(settings: Settings, count: int, show: str = SHOW, first: int = 1) -> list[str]:
     """A path with a ticket of its own for every listener."""
     tag, now = ticket.show_tag(show), int(time.time())
     hour, group = now // ticket.HOUR_S, settings.edge_group
     key = Key(ticket.hour_id(hour), GroupKeys(settings.keys_dir, group).hour(hour), group)
-    minted = (admission(key, tag, seq, now, TICKET_LIFE_S) for seq in range(1, count + 1))
+    minted = (admission(key, tag, seq, now, TICKET_LIFE_S) for seq in range(first, first + count))
     return [f"/live/{text}/{OPUS.name}" for text in minted]
 
 

@@ -63,6 +63,9 @@ class Settings:
     lag_skip_s: float = _setting(6.0, "A listener so far behind skips to the newest chunk.")
     lag_drop_s: float = _setting(20.0, "A listener whose socket takes nothing for so long is dropped.")
     listeners_max: int = _setting(18_000, "Connections of one edge worker (a process may open 20,000 descriptors).")
+    capacity: int = _setting(
+        0, "Listeners that all edge workers carry at full quality; 0: measured when the usher starts."
+    )
     requests_max: int = _setting(
         1_500,
         "Connections of one edge or door that are no listeners; a new one takes the place of the slowest. An edge has "

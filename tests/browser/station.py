@@ -21,6 +21,7 @@ import av
 import numpy as np
 
 import stentor.web
+from stentor.formats import emsg
 from stentor.formats.chunks import HOLD_PERIOD_SAMPLES, Hold, header
 from stentor.formats.problem import CONTENT_TYPE, problem
 from stentor.io.assets import lean
@@ -101,6 +102,8 @@ class Station:
         self.end_n = 0
         self.dark = False  # nothing answers on the media port
         self.cuts = 0
+        self.grouping = (1, 1, 0)  # (chunks at a time before chunk n, from it on, n)
+        self.words = b""  # what is said between chunks
         self.drift = 0.0  # how much faster than real time chunks are made, as a fraction
         media = ThreadingHTTPServer(("127.0.0.1", 0), self._handler(self.media))
         pages = ThreadingHTTPServer(("127.0.0.1", 0), self._handler(self.page))
@@ -130,6 +133,22 @@ class Station:
         """No ticket given so far is taken any more."""
         self.tickets.clear()
 
+    def say(self, **words: Any) -> None:
+        """To every listener between two chunks; `now` does not know of the words."""
+        self.words = emsg.pack({"at_ms": self.wall_ms(), "notice": "", "reason": "", "ladder": self.ladder, **words}, 1)
+
+    def regroup(self, group: int, lead_s: float, **words: Any) -> int:
+        """Chunks come `group` at a time from a chunk on that is `lead_s` away, and the listeners are told; -> it."""
+        n = (self.head + int(lead_s * 48_000 / self.grid.chunk_samples)) // 4 * 4 + 5
+        self.grouping = (self.grouping[1], group, n)
+        self.say(**words)
+        return n
+
+    @property
+    def ladder(self) -> dict[str, Any]:
+        _, group, from_n = self.grouping
+        return {"rung": group // 2, "group": group, "from_n": from_n, "reason": "Larger pieces." if group > 1 else ""}
+
     def end(self, after: int = 1) -> None:
         """The show ends `after` chunks from now."""
         self.end_n = self.head + 1 + after
@@ -148,6 +167,15 @@ class Station:
     def head(self) -> int:
         """Newest chunk that is out."""
         return (self.show_ns() - int(self.publish_lag_s * 1e9)) * 48 // (10**6 * self.grid.chunk_samples) - 1
+
+    @property
+    def out(self) -> int:
+        """The last chunk that is out, group by group."""
+        before, group, from_n = self.grouping
+        n = self.head
+        while n % (group if n >= from_n else before) and n + 1 != from_n:
+            n -= 1
+        return n
 
     def chunk(self, name: str, n: int) -> bytes:
         return self.programs[name].chunk(self.grid, n)
@@ -189,6 +217,7 @@ class Station:
                 **self.now,
                 "at_ms": time.time_ns() // 10**6,
                 "n": self.head,
+                "ladder": self.ladder,
                 "t0_ms": self.grid.t0_wall_ns // 10**6,
             }
             answer(request, json.dumps(body).encode(), "application/json")
@@ -232,13 +261,14 @@ class Station:
         if ticket not in self.tickets:
             refuse(request, 403, "ticket-revoked")
             return
-        cuts, head = self.cuts, self.head
+        cuts, head = self.cuts, self.out
+        group = max(self.grouping[1], self.grouping[0] if head < self.grouping[2] else 1)
         oldest = max(1, head + 1 - RING_S * 48_000 // self.grid.chunk_samples)
-        n = int(query["from"]) if "from" in query else head + 1 - int(query.get("burst", 2))
+        n = int(query["from"]) if "from" in query else head + 2 - group - int(query.get("burst", 2))
         n = max(oldest, min(n, head + 1))
         stamps = {
             "T0-Ms": self.grid.t0_wall_ns // 10**6, "Chunk-Ms": self.grid.chunk_samples // 48, "N": n, "Head": head,
-            "Now-Ms": self.grid.t0_wall_ns // 10**6 + self.show_ns() // 10**6,
+            "Group": group, "Now-Ms": self.grid.t0_wall_ns // 10**6 + self.show_ns() // 10**6,
         }  # fmt: skip
         fields = {f"Stentor-{key}": str(value) for key, value in stamps.items()}
         if self.renews:
@@ -246,9 +276,13 @@ class Station:
             self.tickets.add(fields["Stentor-Ticket"])
         fields["Access-Control-Expose-Headers"] = ", ".join(fields)
         start(request, "audio/mp4", {**fields, "Connection": "close"})
-        request.wfile.write(self.headers_sent[name])
+        said = self.words
+        request.wfile.write(self.headers_sent[name] + said)
         while self.cuts == cuts and not (self.end_n and n >= self.end_n):
-            if n > self.head:
+            if said != self.words:
+                said = self.words
+                request.wfile.write(said)
+            if n > self.out:
                 time.sleep(0.002)
             else:
                 if n not in self.skipped:

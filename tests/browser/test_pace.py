@@ -73,6 +73,48 @@ def test_a_jittery_connection_settles(simulate: Callable[..., dict[str, Any]]) -
     assert did["distance"] < 1.2
 
 
+# Chunks of half a second come four at a time, then singly again; -> distances, margins and what was done in each part.
+GROUPS = """
+async ({ seconds }) => {
+  const { Pace } = await import("/assets/00000000/listen/pace.js");
+  const pace = new Pace(0.5);
+  pace.widen(4);
+  let [distance, rate, n, now] = [pace.marginS + pace.spanS, 1, 0, 0];
+  const parts = [];
+  for (const group of [4, 1]) {
+    pace.widen(group);
+    const did = { moves: 0, rates: [], least: Infinity };
+    for (let until = now + seconds; now < until; now += 0.5) {
+      distance -= 0.5 * rate;
+      if (++n % group === 0) {
+        for (let k = 0; k < group; k += 1) {
+          did.least = Math.min(did.least, distance);
+          const { move, rate: wanted, live } = pace.receiveChunk(distance, now) ?? {};
+          if (move || live) did.moves += 1;
+          if (move) distance -= move;
+          if (wanted) did.rates.push((rate = wanted));
+          distance += 0.5;
+        }
+      }
+    }
+    parts.push({ ...did, distance: distance - 0.5, margin: pace.marginS });
+  }
+  return parts;
+}
+"""
+
+
+def test_in_groups_it_is_at_rest_and_singly_again_it_comes_nearer(
+    browse: Callable[..., Page], station: Station
+) -> None:
+    fours, singly = browse(station.url).evaluate(GROUPS, {"seconds": 240})
+    assert (fours["moves"], fours["rates"]) == (0, [])
+    assert fours["least"] == pytest.approx(fours["margin"]) == pytest.approx(0.43)
+    assert singly["margin"] == pytest.approx(0.19)
+    assert singly["moves"] <= 1 and singly["rates"] in ([], [1.05, 1])
+    assert singly["distance"] == pytest.approx(singly["margin"], abs=0.12)
+
+
 LAG = """
 async ({ looks, wantedS }) => {
   const { Lag } = await import("/assets/00000000/listen/pace.js");

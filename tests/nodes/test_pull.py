@@ -138,7 +138,9 @@ def test_how_far_ahead_one_may_ask(station):
 
 def test_nonsense_in_masses_is_kept_of_nobody_and_costs_players_little(station, monkeypatch):
     resolved = []
-    monkeypatch.setattr("stentor.nodes.pull.resolve", lambda *asked: resolved.append(asked) or resolve(*asked))
+    monkeypatch.setattr(
+        "stentor.nodes.pull.resolve", lambda *asked, **how: resolved.append(asked) or resolve(*asked, **how)
+    )
     for number in range(3 * FOUND_MAX):
         station.edge.pull.answer(AAC, "live.m3u8", {"_HLS_msn": str(1_000 + number)})
     for _ in range(5):

@@ -21,7 +21,7 @@ from stentor.clients.links import Link, Refused
 from stentor.core.heard import Heard, NotAStream, Whole
 from stentor.formats import chunks
 from stentor.model.grid import Grid
-from stentor.model.rendition import Rendition
+from stentor.model.rendition import BY_NAME, Rendition
 
 TIMEOUT = httpx.Timeout(5.0, read=10.0)
 RETRY_S_MIN, RETRY_S_MAX = 0.1, 2.0
@@ -134,6 +134,9 @@ class Listener:
         if self.heard is None or self.heard.grid != grid:
             self._lay(grid)
         assert self.heard is not None
+        self.heard.rendition = BY_NAME.get(
+            headers.get("stentor-rendition", ""), self.rendition
+        )  # the low one, at times
         self.answers += 1
         self._clock_s = now_ms / 1000 - time.monotonic()
         self.heard.receive_answer(n, head)

@@ -22,7 +22,18 @@ class Feed:
     """One rendition's chunks in order. Begins after the newest there is, or after chunk `after_n`, where another feed
     stood. Times are CLOCK_MONOTONIC in ns."""
 
-    __slots__ = ("_grace_ns", "_hold", "_look_ns", "_recent", "_ring", "grid", "holds_made", "n", "rendition")
+    __slots__ = (
+        "_grace_ns",
+        "_hold",
+        "_look_ns",
+        "_recent",
+        "_ring",
+        "grid",
+        "holds_made",
+        "leapt_n",
+        "n",
+        "rendition",
+    )
 
     def __init__(
         self, ring: ChunkSource, rendition: Rendition, grace_ns: int, now_ns: int, after_n: int | None = None
@@ -30,6 +41,7 @@ class Feed:
         self.rendition = rendition
         self.grid: Grid = ring.grid
         self.holds_made = 0
+        self.leapt_n = 0  # the chunk that it last leapt to; those before it never went out
         self._ring = ring
         self._hold = ring.holds[rendition.id]
         self._grace_ns = grace_ns
@@ -99,6 +111,7 @@ class Feed:
         """One buffer a chunk for everybody, those behind included; no more of them than the ring has."""
         if n != self.n + 1:
             self._recent.clear()
+            self.leapt_n = n
         self._recent[n] = data
         self._recent.pop(n - self._ring.slots + 1, None)
         self.n = n
@@ -118,10 +131,13 @@ class Feed:
         return due_ns if now_ns < due_ns else min(now_ns + POLL_NS, due_ns + self._grace_ns)
 
 
-def burst_chunks(asked: int | None, rendition: Rendition, grid: Grid, burst_s: float) -> int:
-    """How many chunks of the past a new listener gets at once. `burst_s` goes for MP3: its players fill a buffer."""
+def burst_chunks(asked: int | None, rendition: Rendition, grid: Grid, burst_s: float, group: int = 1) -> int:
+    """How many chunks of the past a new listener gets at once. `burst_s` goes for MP3: its players fill a buffer.
+
+    Where chunks go out in groups, the next may be a whole group away: so much more is needed to play until then.
+    """
     usual = BURST_CHUNKS if rendition.framed else round(burst_s / grid.chunk_s)
-    return max(0, min(usual if asked is None else asked, BURST_CHUNKS_MAX))
+    return max(0, min((usual if asked is None else asked) + group - 1, BURST_CHUNKS_MAX))
 
 
 def first_n(from_n: int | None, burst: int, newest: int, oldest: int) -> int:

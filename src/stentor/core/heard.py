@@ -88,7 +88,7 @@ class Heard:
     def _take_fragment(self) -> tuple[int, bytes] | None:
         while (size := self._box_bytes(0)) is not None:
             kind = bytes(self._buffer[4:8])
-            if kind in (b"ftyp", b"moov"):
+            if kind in (b"ftyp", b"moov", b"emsg"):
                 self._cut(size)
                 continue
             if kind != b"moof":

@@ -27,7 +27,8 @@ _PROBE = (0, 1)  # what Safari asks for before it plays
 _ANY_ORIGIN = ("Access-Control-Allow-Origin", "*")
 TICKET_HEADER = "Stentor-Ticket"  # of the answer: the ticket by which this listener may come back
 _EXPOSED = (
-    f"Stentor-T0-Ms, Stentor-Chunk-Ms, Stentor-N, Stentor-Head, Stentor-Now-Ms, {TICKET_HEADER}, icy-metaint, icy-name"
+    "Stentor-T0-Ms, Stentor-Chunk-Ms, Stentor-N, Stentor-Head, Stentor-Now-Ms, Stentor-Group, Stentor-Rendition, "
+    f"{TICKET_HEADER}, icy-metaint, icy-name"
 )
 _PREFLIGHT: Headers = (
     _ANY_ORIGIN,
@@ -161,8 +162,8 @@ def _without_suffix(name: str) -> str:
     return next((name.removesuffix(suffix) for suffix in _SUFFIXES if name.endswith(suffix)), name)
 
 
-def head(listen: Listen, grid: Grid, n: int, newest: int, now_ns: int, title: str) -> Response:
-    """The head of an endless answer whose body begins with chunk `n`.
+def head(listen: Listen, grid: Grid, n: int, newest: int, now_ns: int, title: str, group: int = 1) -> Response:
+    """The head of an endless answer whose body begins with chunk `n`; `group`: as many chunks may come at a time.
 
     `now_ns` is CLOCK_MONOTONIC: a player is told the time by the clock of the grid, which nobody sets.
     """
@@ -177,6 +178,8 @@ def head(listen: Listen, grid: Grid, n: int, newest: int, now_ns: int, title: st
         ("Stentor-N", str(n)),
         ("Stentor-Head", str(newest)),
         ("Stentor-Now-Ms", str(now_ms)),
+        ("Stentor-Group", str(group)),
+        ("Stentor-Rendition", listen.rendition.name),  # it may be the low one of what was asked for
     ]
     if not listen.rendition.framed:
         headers.append(("icy-name", icy.printable(title)))  # VLC asks for titles only where it has seen one

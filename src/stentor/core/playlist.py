@@ -176,19 +176,22 @@ class Wanted(NamedTuple):
     wait_n: int = 0
     chunks: range = range(0)
     skip: bool = False
+    plain: bool = False  # a playlist without parts
 
 
 PLAYLIST_NAME = "live.m3u8"
 
 
-def resolve(name: str, query: Mapping[str, str], live: Live) -> Wanted | None:
-    """What `name` in the directory of a rendition stands for; None: nothing, not yet or not any more.
+def resolve(name: str, query: Mapping[str, str], live: Live, *, plain: bool = False) -> Wanted | None:
+    """What `name` in the directory of a rendition stands for; None: nothing, not yet or not any more. With `plain`,
+    a playlist has no parts unless it is asked for by directives.
 
     Raises `BadRequest` for directives that make no sense.
     """
     if name == PLAYLIST_NAME:
         asked = directives(query)
-        return Wanted(Kind.PLAYLIST, needed(live.layout, asked, live.newest, live.end_n), skip=asked.skip)
+        wait_n = needed(live.layout, asked, live.newest, live.end_n)
+        return Wanted(Kind.PLAYLIST, wait_n, skip=asked.skip, plain=plain and asked == Directives())
     if name == NAMES.header:
         return Wanted(Kind.HEADER)
     parsed = parse_name(name)
@@ -252,6 +255,11 @@ class Live:
         target_s = layout.target_s
         low = self._low_latency(whole, SKIP_TARGETS * target_s, reports)
         return m3u8.Media(target_s, self.first_msn, NAMES.header, segments, self.ended, skipped, low_latency=low)
+
+    def render_plain(self) -> m3u8.Media:
+        """The playlist without parts: whole segments, reloaded now and then."""
+        segments = [self._segment(msn, False) for msn in range(self.first_msn, self.whole_msn)]
+        return m3u8.Media(self.layout.target_s, self.first_msn, NAMES.header, segments, self.ended)
 
     def _skippable(self) -> int:
         """How many segments end before the time that may be skipped (section 4.4.3.8: counted from the end)."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from stentor.formats.now import NEXT_POLL_MS
-from stentor.model.board import Edge, Phase, Show, Stage
+from stentor.model.board import Edge, Ladder, Phase, Show, Stage
 
 STALE_MS = 5_000  # a worker that has not written for so long counts no listeners
 SOON_MS = 60_000
@@ -31,6 +31,18 @@ def now_fields(show: Show, stage: Stage | None, edges: Iterable[Edge], wall_ms: 
         return fields | _on_stage(stage, wall_ms) | {"listeners": _listeners(edges, wall_ms)}
     phase = Phase.CANCELLED if show.wish == "cancel" else Phase.HELD if show.wish == "hold" else Phase.ANNOUNCED
     return fields | {"phase": phase.value}
+
+
+def ladder_fields(ladder: Ladder) -> dict[str, Any]:
+    """What everybody may know of the ladder: in the `now` object, and in-band."""
+    return {
+        "rung": ladder.rung,
+        "group": ladder.group,
+        "from_n": ladder.from_n,
+        "low": ladder.low,
+        "cap": ladder.cap,
+        "reason": ladder.reason,
+    }
 
 
 def voices(stage: Stage, wall_ms: int) -> list[str]:

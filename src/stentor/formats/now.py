@@ -4,6 +4,7 @@
 
 The signature is over the object without `sig`, in canonical form: keys sorted, no white space, UTF-8 (RFC 8785; only
 strings, integers, booleans, null, lists and objects are used, so no rule about numbers is needed).
+`ladder` is {rung, group, from_n, low, cap, reason}: docs/LADDER.md.
 
 Fields (all but `v`, `show`, `phase`, `at_ms` may be missing):
 `v` 1 · `show` id · `title` · `phase` announced|open|drawn|live|held|ended|cancelled · `at_ms` when it was made ·

@@ -196,7 +196,8 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
 class Ladder(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is given up. From chunk `from_n` on, chunks go out `group` at a time (1, 2 or 4), each group's last number
     is divisible by `group`. `low`: new listeners get the low rendition of their codec; `low_from_n` is the chunk from
-    which everybody who can be spliced gets it, 0: nobody. `capacity` by rung, listeners."""
+    which everybody who can be spliced gets it, 0: nobody. `capacity` by rung, listeners. `show` is whose chunks these
+    are; `write_ns` and `kib_ns` are what was measured: a write to a listener's socket, and each KiB in it."""
 
     at_ms: int
     revision: int = 0
@@ -208,6 +209,9 @@ class Ladder(msgspec.Struct, frozen=True, omit_defaults=True):
     cap: int = 0
     reason: str = ""
     capacity: tuple[int, ...] = ()
+    show: str = ""
+    write_ns: int = 0
+    kib_ns: int = 0
 
 
 class Edge(msgspec.Struct, frozen=True, omit_defaults=True):

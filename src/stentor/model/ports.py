@@ -72,6 +72,15 @@ class Feed(Protocol):
     def chunk(self, n: int) -> bytes: ...
 
 
+class Outlet(Feed, Protocol):
+    """A feed that may give out several chunks at a time (core/outlet.py), as mounts send it."""
+
+    @property
+    def step(self) -> int:
+        """How many chunks were in what `tick` last gave out; the last of them is `n`."""
+        ...
+
+
 class Fate(Enum):
     """What becomes of a listener who is behind."""
 

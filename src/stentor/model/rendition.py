@@ -33,3 +33,4 @@ MP3_LOW = Rendition(5, "mp3-low", "mp3", 32_000, 1152, 1105, "audio/mpeg")
 
 RENDITIONS = (OPUS, OPUS_LOW, AAC, AAC_LOW, MP3, MP3_LOW)
 BY_NAME = {rendition.name: rendition for rendition in RENDITIONS}
+LOW = {OPUS: OPUS_LOW, AAC: AAC_LOW, MP3: MP3_LOW}

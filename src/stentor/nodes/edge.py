@@ -11,7 +11,9 @@ from functools import partial
 import structlog
 
 from stentor.core import mount, shed
-from stentor.core.fanout import Feed, Patience, burst_chunks, first_n
+from stentor.core.fanout import Patience, burst_chunks, first_n
+from stentor.core.outlet import Outlet
+from stentor.core.playlist import RENDITIONS as HLS
 from stentor.formats import chunks
 from stentor.formats.problem import refusal
 from stentor.formats.ticket import pull_token
@@ -25,8 +27,9 @@ from stentor.io.net.sockets import raise_descriptor_limit
 from stentor.io.wake import BOARD, Ear
 from stentor.model import board
 from stentor.model.http import Request, Response
-from stentor.model.rendition import RENDITIONS
+from stentor.model.rendition import AAC_LOW, OPUS, RENDITIONS
 from stentor.nodes.admission import EAR, Admission
+from stentor.nodes.edge_ladder import EdgeLadder
 from stentor.nodes.intake import Nows, put, run
 from stentor.nodes.program import Program
 from stentor.nodes.pull import Pull, index
@@ -37,6 +40,7 @@ PUBLISH_S = 1.0
 PATIENCE_S, INTERVAL_S = 1.0, 5.0  # tickets admit, so a burst of joins is let wait; a queue that stands is not
 DESCRIPTORS_SPARE = 64  # for all that is no connection: ring, board, epoll, log
 _HEADERS = {rendition.id: chunks.header(rendition) for rendition in RENDITIONS}
+_INDEX, _LOW_INDEX = HLS, (AAC_LOW, OPUS)  # of HLS: Opus for those who have no AAC
 _STRANGE = mount.No("pull-token", refusal(403, "pull-token", "This address is not of the show that is on"))
 log = structlog.get_logger()
 
@@ -63,7 +67,8 @@ class Edge:
         self.mounts = Mounts(loop, Patience(settings.lag_skip_s, settings.lag_drop_s), settings.sndbuf_bytes)
         self.program = Program(self._board, self.mounts, settings.edge_grace_ms)
         self.admission = Admission(settings, self._board, self.mounts, loop)
-        self.pull = Pull(lambda: self.program.feeds)
+        self.ladder = EdgeLadder(self._board, self.program, self.mounts)
+        self.pull = Pull(lambda: self.program.feeds, lambda: self.ladder.plain)
         self._view = self._make_view(Nows(self._board, loop))
         self._ear = Ear(settings.wake_dir, EAR)
         self.look()
@@ -76,6 +81,7 @@ class Edge:
     def look(self) -> None:
         """Follow the stage and the crew."""
         self.program.look()
+        self.ladder.look()
         self.admission.look(self.program.show)
 
     def _tick(self) -> float:
@@ -117,7 +123,11 @@ class Edge:
     def _index(self, asked: mount.Index, now: int) -> Response:
         """HLS takes no session: who plays it comes again and again, from wherever."""
         self.admission.visit(asked.token)
-        return index(f"/live/{self._pull_token()}", self.admission.lasting(asked.token, now))
+        return index(
+            f"/live/{self._pull_token()}",
+            self.admission.lasting(asked.token, now),
+            _LOW_INDEX if self.ladder.low else _INDEX,
+        )
 
     def put_off(self, request: Request) -> Response | None:
         """Strangers, so that whoever was dropped from here comes back before them."""
@@ -132,13 +142,14 @@ class Edge:
         return self.pull.answer(asked.rendition, asked.name, request.query)
 
     def _listen(self, listen: mount.Listen, head_only: bool, now: int) -> Answer:
-        rendition_id, feed = listen.rendition.id, self.program.feeds[listen.rendition.id]
-        burst = burst_chunks(listen.burst, listen.rendition, feed.grid, self._settings.burst_s)
+        listen = listen._replace(rendition=self.ladder.given(listen.rendition))
+        rendition_id, feed = listen.rendition.id, self.program.outlets[listen.rendition.id]
+        burst = burst_chunks(listen.burst, listen.rendition, feed.grid, self._settings.burst_s, feed.group)
         n = first_n(listen.from_n, burst, feed.n, feed.oldest)
         if listen.probe:
             return mount.probe(listen, _HEADERS[rendition_id] or feed.chunk(feed.n))
         if head_only:
-            return mount.head(listen, feed.grid, n, feed.n, time.monotonic_ns(), self.program.title)
+            return mount.head(listen, feed.grid, n, feed.n, time.monotonic_ns(), self.program.title, feed.group)
         head, rest = self._prelude(listen, feed, n, time.monotonic_ns())
         start = Start(head + self._own_header(listen, now) + rest, n, listen.icy)
         self.admission.begin(listen.token)
@@ -148,14 +159,15 @@ class Edge:
         ticket = self.admission.lasting(listen.token, now)
         return f"{mount.TICKET_HEADER}: {ticket}\r\n".encode() if ticket else b""
 
-    def _prelude(self, listen: mount.Listen, feed: Feed, n: int, now_ns: int) -> tuple[bytes, bytes]:
+    def _prelude(self, listen: mount.Listen, feed: Outlet, n: int, now_ns: int) -> tuple[bytes, bytes]:
         """What comes before the first chunk, with a gap for a listener's own header. In a crowd many begin in the same
         millisecond, and get the same."""
         rendition_id, title = listen.rendition.id, self.program.title
-        key = (rendition_id, listen.icy, n, feed.n, title, now_ns // 1_000_000)
+        words = self.ladder.words if listen.rendition.framed else b""
+        key = (rendition_id, listen.icy, n, feed.n, title, feed.group, words, now_ns // 1_000_000)
         if self._newest_prelude[0] != key:
-            head = encode(mount.head(listen, feed.grid, n, feed.n, now_ns, title))
-            self._newest_prelude = key, head[:-2], head[-2:] + _HEADERS[rendition_id]
+            head = encode(mount.head(listen, feed.grid, n, feed.n, now_ns, title, feed.group))
+            self._newest_prelude = key, head[:-2], head[-2:] + _HEADERS[rendition_id] + words
         return self._newest_prelude[1:]
 
     def spare(self) -> int:

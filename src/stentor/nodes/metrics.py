@@ -171,6 +171,20 @@ _USHER = (
     ),
     Declared("stentor_usher_report_age_seconds", "gauge", "Since the usher last said anything.", _age_s),
 )
+_LADDER = (
+    Declared(
+        "stentor_ladder_rung", "gauge", "What is given up: 0 nothing, 1-2 latency, 3-4 bitrate.", lambda v: v.rung
+    ),
+    Declared("stentor_ladder_group_chunks", "gauge", "Chunks that go out at a time.", lambda v: v.group),
+    Declared("stentor_ladder_cap_listeners", "gauge", "Seats: listeners that are let in.", lambda v: v.cap),
+    Declared(
+        "stentor_ladder_capacity_listeners",
+        "gauge",
+        "Listeners that the edges carry at each rung.",
+        lambda v: {str(rung): float(count) for rung, count in enumerate(v.capacity)},
+        "rung",
+    ),
+)
 _LEVELS = (
     Declared("stentor_level_dbfs", "gauge", "Peak since the last value; `program` is the mix.", lambda v: v.dbfs, "of"),
 )
@@ -179,6 +193,7 @@ _KINDS = (
     ("door-", board.Door, _DOOR),
     ("stage", board.Stage, _STAGE),
     ("usher", board.Usher, _USHER),
+    ("ladder", board.Ladder, _LADDER),
     ("levels", board.Levels, _LEVELS),
 )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 
 from stentor.core.fanout import Feed
+from stentor.core.outlet import Outlet
 from stentor.core.usher import voices
 from stentor.formats import icy, ticket
 from stentor.io.board import Board, BoardError
@@ -24,6 +25,7 @@ class Program:
 
     def __init__(self, values: Board, mounts: Mounts, grace_ms: int) -> None:
         self.feeds: dict[int, Feed] = {}  # by rendition id
+        self.outlets: dict[int, Outlet] = {}  # what the mounts send, by the id of the rendition that was asked for
         self.title = ""
         self._stream_title = ""
         self._board = values
@@ -52,7 +54,7 @@ class Program:
 
     @property
     def newest(self) -> tuple[int, ...]:
-        """The last chunk sent, by rendition id."""
+        """The last chunk that came, by rendition id."""
         return tuple(self.feeds[rendition.id].n for rendition in RENDITIONS)
 
     def look(self) -> None:
@@ -88,7 +90,12 @@ class Program:
         stood = {key: feed.n for key, feed in self.feeds.items()} if same else {}
         self._holds_made, now_ns = self.holds_made, time.monotonic_ns()
         self.feeds = {r.id: Feed(ring, r, self._grace_ns, now_ns, stood.get(r.id)) for r in RENDITIONS}
-        (self._mounts.go_on if same else self._mounts.begin)(self.feeds.values())
+        if same:
+            for outlet in self.outlets.values():
+                outlet.follow(self.feeds)
+        else:
+            self.outlets = {key: Outlet(feed) for key, feed in self.feeds.items()}
+            self._mounts.begin(self.outlets)
         if old is not None:
             old.close()
         log.info("ring attached", show=ring.show, n=self.feeds[0].n, goes_on=same)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stentor.core.fanout import Feed
@@ -25,9 +25,9 @@ _PASSING = (_CORS, ("Cache-Control", "public, max-age=1"))
 _GONE = Ready(refusal(404, "not-here", "Not Found", "not yet, or not any more"))
 
 
-def index(base: str, ticket: str) -> Response:
+def index(base: str, ticket: str, renditions: Sequence[Rendition] = RENDITIONS) -> Response:
     """The playlist of playlists; `base` is the path of the show's directory, `ticket` the one to come back by."""
-    listed = variants(f"{base}/", PLAYLIST_NAME)
+    listed = variants(f"{base}/", PLAYLIST_NAME, renditions)
     own = (("Access-Control-Expose-Headers", TICKET_HEADER), (TICKET_HEADER, ticket)) if ticket else ()
     headers = (("Content-Type", m3u8.CONTENT_TYPE), _CORS, ("Cache-Control", "no-store"), *own)
     return Response(200, headers, m3u8.multivariant(listed).encode())
@@ -60,9 +60,11 @@ class _Found:
 
 @dataclass(slots=True)
 class Pull:
-    """`feeds()` gives the feeds of the program that is on, by rendition id."""
+    """`feeds()` gives the feeds of the program that is on, by rendition id. While `plain()`, who asks for a playlist
+    without directives gets it without parts: whoever plays with low latency goes on, nobody new begins to."""
 
     feeds: Callable[[], Mapping[int, Feed]]
+    plain: Callable[[], bool] = lambda: False
     answered: int = 0
     refused: int = 0  # asked for what is not there, or by directives that make no sense
     _fed: Mapping[int, Feed] = field(default_factory=dict)
@@ -99,7 +101,7 @@ class Pull:
         known = self._found.get(rendition.id)
         if known is None or known.feed is not feed or not known.holds:
             known = self._found[rendition.id] = _Found(feed, feed.n, feed.end_n)
-        asked = (name, *query.items())
+        asked = (self.plain(), name, *query.items())
         found = known.by_request.get(asked)
         if found is None:
             found = known.by_request[asked] = self._resolve(rendition, name, query)
@@ -110,7 +112,7 @@ class Pull:
     def _resolve(self, rendition: Rendition, name: str, query: Mapping[str, str]) -> Ready | Response | int:
         live = self._live(rendition)
         try:
-            wanted = resolve(name, query, live)
+            wanted = resolve(name, query, live, plain=self.plain())
         except BadRequest as error:
             return refusal(400, "bad-directive", "Bad Request", str(error))
         if wanted is None:
@@ -172,7 +174,7 @@ class Pull:
         """The answer, encoded once for all who ask the same."""
         rendition = live.layout.rendition
         newest = live.newest if wanted.kind is Kind.PLAYLIST else 0
-        key = (rendition.id, wanted.kind, newest, wanted.chunks, wanted.skip)
+        key = (rendition.id, wanted.kind, newest, wanted.chunks, wanted.skip, wanted.plain)
         ready = self._kept.get(key)
         if ready is None:
             ready = self._kept[key] = Ready(self._make(live, wanted))
@@ -183,7 +185,8 @@ class Pull:
     def _make(self, live: Live, wanted: Wanted) -> Response:
         rendition = live.layout.rendition
         if wanted.kind is Kind.PLAYLIST:
-            text = m3u8.media(live.render(skip=wanted.skip, reports=self._reports(rendition)))
+            reports = self._reports(rendition)
+            text = m3u8.media(live.render_plain() if wanted.plain else live.render(skip=wanted.skip, reports=reports))
             return Response(200, (("Content-Type", m3u8.CONTENT_TYPE), *_PASSING), text.encode())
         feed = self.feeds()[rendition.id]
         body = chunks.header(rendition) if wanted.kind is Kind.HEADER else b"".join(map(feed.chunk, wanted.chunks))

@@ -20,6 +20,7 @@ from stentor.io.ring import Ring, RingError
 from stentor.io.wake import RING, Caller
 from stentor.model import board
 from stentor.nodes.airing import publish
+from stentor.nodes.usher_ladder import UsherLadder
 from stentor.settings import Settings
 
 LOOK_S = 0.05
@@ -36,6 +37,8 @@ class Usher:
         self._signer = Signer(settings.keys_dir)
         self._ring: Ring | None = None
         self._hold_chunks = 0
+        self._ladder = UsherLadder(settings, self._board, self._caller)
+        self._desk_revision = -1
 
     def _get(self, key: str) -> board.Stage | None:
         try:
@@ -74,15 +77,23 @@ class Usher:
         look_ns = watch.next_look(ring.heads().by_id, now_ns)
         return None if look_ns is None else max(0, look_ns - time.monotonic_ns()) / 1e9
 
+    def heed(self) -> None:
+        """What the crew has ordered is announced at once."""
+        desk = self._board.get("desk", board.Desk)
+        if desk is not None and desk.revision != self._desk_revision:
+            self._desk_revision = desk.revision
+            self.announce()
+
     def announce(self) -> None:
         """Sign and publish `now` for every show on the board."""
+        self._ladder.look()
         desk = self._board.get("desk", board.Desk) or board.Desk()
         stage = self._get("stage")
         edges = [edge for key in self._board.keys("edge-") if (edge := self._board.get(key, board.Edge)) is not None]
         wall_ms = time.time_ns() // 1_000_000
         for show in desk.shows[:SHOWS_MAX]:
             on_stage = stage if stage is not None and stage.show == show.id else self._get(f"ended-{show.id}")
-            fields = now_fields(show, on_stage, edges, wall_ms)
+            fields = now_fields(show, on_stage, edges, wall_ms) | self._ladder.fields(show.id)
             text = now_format.sign(fields, self._signer.public_key, self._signer.sign)
             self._board.put(f"now-{show.id}", board.Now(wall_ms, text))
         self._board.put("usher", board.Usher(wall_ms, os.getpid(), self._hold_chunks))
@@ -90,6 +101,7 @@ class Usher:
     async def run(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(_every(LOOK_S, self.watch, stop))
+            group.create_task(_every(LOOK_S, self.heed, stop))
             group.create_task(_every(NOW_S, self.announce, stop))
 
 

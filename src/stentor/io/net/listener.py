@@ -8,7 +8,7 @@ import time
 
 from stentor.formats import icy
 from stentor.io.net.flock import Flock
-from stentor.model.ports import Feed
+from stentor.model.ports import Outlet
 
 
 class Channel:
@@ -18,16 +18,32 @@ class Channel:
     audio, so phases move together and a flock keeps its key: the phase less the bytes `passed`.
     """
 
-    __slots__ = ("_since", "feed", "flocks", "passed")
+    __slots__ = ("_since", "_unsaid", "feed", "flocks", "passed", "said", "words")
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: Outlet) -> None:
         self.feed = feed
         self.flocks: dict[int | None, Flock] = {}
         self.passed = 0
-        self._since: tuple[tuple[Feed, int, int, int], tuple[bytes, int]] | None = None
+        self.words = b""  # what was last said between chunks
+        self.said = 0  # how often
+        self._unsaid = b""
+        self._since: tuple[tuple[Outlet, int, int, int], tuple[bytes, int]] | None = None
 
     def __len__(self) -> int:
         return sum(map(len, self.flocks.values()))
+
+    def say(self, words: bytes) -> None:
+        """To go before the next chunk, in place of what did not yet; MP3 has no room for it."""
+        if self.feed.rendition.framed:
+            self._unsaid = words
+
+    def with_words(self, data: bytes) -> bytes:
+        """`data` for those in step: behind what is to be said, if there is anything."""
+        if not self._unsaid:
+            return data
+        self.words, self._unsaid = self._unsaid, b""
+        self.said += 1
+        return self.words + data
 
     def phase(self, key: int | None) -> int | None:
         return None if key is None else (key + self.passed) % icy.METAINT
@@ -70,7 +86,7 @@ class Channel:
 class Behind:
     """A listener who is not in step: `data`, of which `offset` bytes are sent, ends with chunk `n`."""
 
-    __slots__ = ("backlog_n", "channel", "data", "n", "offset", "phase", "sock", "taken_s")
+    __slots__ = ("backlog_n", "channel", "data", "n", "offset", "phase", "said", "sock", "taken_s")
 
     def __init__(self, sock: socket.socket, channel: Channel, n: int, data: bytes, phase: int | None) -> None:
         self.sock = sock
@@ -80,6 +96,7 @@ class Behind:
         self.offset = 0
         self.phase = phase  # at the end of `data`; None: without titles
         self.backlog_n = channel.feed.n - n  # chunks of the past that were asked for and not had
+        self.said = channel.said  # of what was said between chunks, how much this one knows
         self.taken_s = time.monotonic()  # when the socket last took a byte
 
     @property
@@ -95,6 +112,8 @@ class Behind:
         """The bytes of chunk n + 1 for this listener; its position moves past it."""
         self.n += 1
         data = self.channel.feed.chunk(self.n)
+        if self.said != self.channel.said:
+            data, self.said = self.channel.words + data, self.channel.said
         if self.phase is not None:
             data, self.phase = icy.interleave(data, self.phase, title)
         return data

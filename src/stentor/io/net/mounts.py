@@ -12,7 +12,7 @@ import select
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from stentor.io.net.flock import GONE, Flock
 from stentor.io.net.listener import Behind, Channel
 from stentor.io.net.loop import ENDED, Loop
 from stentor.io.net.roster import Roster
-from stentor.model.ports import Fate, Feed, JudgesLag
+from stentor.model.ports import Fate, JudgesLag, Outlet
 
 CHUNKS_A_TURN = 4  # of one feed, before anything else gets its turn
 SENDS_A_TURN = 8  # to one listener who is catching up
@@ -88,7 +88,9 @@ class Mounts:
 
     def by_rendition(self) -> dict[str, int]:
         """Listeners by name of rendition."""
-        counts = Counter({channel.feed.rendition.name: len(channel) for channel in self._channels.values()})
+        counts = Counter({channel.feed.rendition.name: 0 for channel in self._channels.values()})
+        for channel in self._channels.values():
+            counts[channel.feed.rendition.name] += len(channel)
         counts.update(one.channel.feed.rendition.name for one in self._behind.values())
         return dict(counts)
 
@@ -96,18 +98,16 @@ class Mounts:
         """What players that asked for titles show from now on."""
         self._title = icy.block(title)
 
-    def begin(self, feeds: Iterable[Feed]) -> None:
-        """Another show: everybody leaves, the feeds are new."""
+    def say(self, words: bytes) -> None:
+        """A box that every framed stream carries once, before its next chunk."""
+        for channel in self._channels.values():
+            channel.say(words)
+
+    def begin(self, feeds: Mapping[int, Outlet]) -> None:
+        """Another show: everybody leaves, the feeds, by rendition id, are new."""
         for fd in [*self._in_step, *self._behind]:
             self._leave(fd)
-        self._channels = {feed.rendition.id: Channel(feed) for feed in feeds}
-
-    def go_on(self, feeds: Iterable[Feed]) -> None:
-        """The same show from another source: listeners stay. Each feed stands where the one before it stood."""
-        for feed in feeds:
-            channel = self._channels[feed.rendition.id]
-            assert feed.n == channel.feed.n
-            channel.feed = feed
+        self._channels = {rendition_id: Channel(feed) for rendition_id, feed in feeds.items()}
 
     def join(self, sock: socket.socket, rendition_id: int, start: Start, token: Token | None = None) -> None:
         """A new listener; its socket is non-blocking and from now on belongs here. Whoever listened by the same ticket
@@ -153,7 +153,7 @@ class Mounts:
             last_n, data = feed.n, feed.tick(time.monotonic_ns())
             if data is None:
                 break
-            if feed.n != last_n + 1:
+            if feed.n != last_n + feed.step:
                 self.counters.skips += len(channel)
             self._send(channel, data)
         if feed.ended:
@@ -161,7 +161,8 @@ class Mounts:
         return feed.next_deadline() / 1e9
 
     def _send(self, channel: Channel, data: bytes) -> None:
-        """One chunk to everyone who is in step."""
+        """One chunk, or a group of them, to everyone who is in step."""
+        data = channel.with_words(data)
         for key, flock in list(channel.flocks.items()):
             phase, buffer = channel.phase(key), data
             if phase is not None:
@@ -174,7 +175,7 @@ class Mounts:
         channel.drop_empty()
         late_ns = time.monotonic_ns() - channel.feed.grid.start_ns(channel.feed.n + 1)
         self.counters.worst_late_ms = max(self.counters.worst_late_ms, late_ns // 1_000_000)
-        self.counters.chunks += 1
+        self.counters.chunks += channel.feed.step
 
     def _fall_behind(self, channel: Channel, fd: int, data: bytes, taken: int, phase: int | None) -> None:
         if taken == GONE:
@@ -208,11 +209,12 @@ class Mounts:
             self._come_in_step(fd, one)
 
     def _move_on(self, one: Behind) -> None:
-        """The next chunk for a listener behind: the one after the last, or the newest if the lag is too long."""
+        """The next chunk for a listener behind: the one after the last, or if the lag is too long, the first of the
+        newest that went out together."""
         lag_n = one.lag_n
         one.backlog_n = min(one.backlog_n, lag_n)
         if self._judge(one, one.taken_s) is Fate.SKIP or one.n + 1 < one.channel.feed.oldest:
-            one.n = one.channel.feed.n - 1
+            one.n = one.channel.feed.n - one.channel.feed.step
             self.counters.skips += 1
         one.data = one.next_chunk(self._title)
         one.offset = 0

@@ -25,7 +25,10 @@ export class Feed extends EventTarget {
   stamp = null;
   silences = 0;
 
-  /** `limits()`: {open, endN}. Event "state", `detail`: {state: "connecting" | "flowing" | "waiting", reason, retryAtMs}. */
+  /**
+   * `limits()`: {open, endN}. Events: "state", `detail`: {state: "connecting" | "flowing" | "waiting", reason, retryAtMs};
+   * "words", `detail`: what an edge says between chunks, a piece of the `now` object.
+   */
   constructor(mount, sink, limits) {
     super();
     Object.assign(this, { mount, sink, limits });
@@ -122,6 +125,7 @@ export class Feed extends EventTarget {
 
   async #take(part, signal) {
     signal.throwIfAborted();
+    if (part.words) return void this.dispatchEvent(new CustomEvent("words", { detail: part.words }));
     if (part.header) return this.sink.header(part.bytes);
     if (part.n >= (this.n ?? 0)) {
       await this.sink.chunk(part);

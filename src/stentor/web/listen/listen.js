@@ -8,6 +8,7 @@ import * as view from "./view.js";
 import * as words from "./words.js";
 
 const CONNECT_JITTER_MS = 10_000;
+const POLL_MS_UNTOLD = 1_500; // where nothing is said between chunks
 const SILENCES_MAX = 2; // more: endless answers are kept back on the way
 const NONE = { stalls: 0, skips: 0, seeks: 0, rate_changes: 0 };
 
@@ -23,6 +24,7 @@ const news = new NowFeed([`/s/${showId}/now`, `${edge}/live/${showId}/now`], clo
 const rendition = !managed || kept("managed") ? pushRendition() : undefined;
 
 let now = null;
+let said = null; // between chunks: a piece of a `now` object
 let engine = null;
 let sound = {};
 let doorTrouble = "";
@@ -55,6 +57,10 @@ function makePush() {
     if (detail.reason === "lost") news.soon(2_000);
     if (push.feed.silences >= SILENCES_MAX && !push.mount.bytes) return lost();
     draw();
+  });
+  push.feed.addEventListener("words", ({ detail }) => {
+    said = detail;
+    if (now) receiveNow({ detail: now });
   });
   return push;
 }
@@ -138,13 +144,14 @@ function draw() {
   view.text("when", words.whenWords(now, clock.now(), playing()));
   view.show("deck", now.phase !== "cancelled" && (now.phase !== "ended" || engine !== null));
   drawPlayer();
-  view.status((playing() && engine.live && words.troubleWords(sound)) || doorTrouble, sound.state === "connecting" ? "Connecting…" : calm);
+  view.status((playing() && engine.live && words.troubleWords(sound)) || doorTrouble, sound.state === "connecting" ? "Connecting…" : calm || (now.ladder?.reason ?? ""));
+  news.msMost = playing() && engine.live && !engine.feed ? POLL_MS_UNTOLD : Infinity;
   maybeTurn();
 }
 
 function receiveNow({ detail }) {
   const before = now?.phase;
-  now = detail;
+  now = said?.at_ms > detail.at_ms ? { ...detail, ...said } : detail;
   doorTrouble = "";
   wasLive ||= now.phase !== "ended";
   if (before !== now.phase) phaseChanged();

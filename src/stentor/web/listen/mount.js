@@ -47,7 +47,7 @@ async function readOnce(reader, signal) {
 function stampOf(headers) {
   const ms = (name) => Number(headers.get(`Stentor-${name}`));
   const offsetMs = ms("Now-Ms") - ms("T0-Ms") - monotonicMs();
-  return { chunkS: ms("Chunk-Ms") / 1000, n: ms("N"), head: ms("Head"), now: () => (monotonicMs() + offsetMs) / 1000 };
+  return { chunkS: ms("Chunk-Ms") / 1000, n: ms("N"), head: ms("Head"), group: ms("Group") || 1, now: () => (monotonicMs() + offsetMs) / 1000 };
 }
 
 const text = (bytes) => String.fromCharCode(...bytes);
@@ -60,16 +60,19 @@ function join(a, b) {
   return whole;
 }
 
+/** What an edge says between chunks (formats/emsg.py): JSON behind two texts and four numbers. */
+const wordsOf = (box) => JSON.parse(new TextDecoder().decode(box.subarray(box.indexOf(0, box.indexOf(0, 12) + 1) + 17)));
+
 /** MIME type with the codec that a header announces. */
 export const typeOf = (header) => `audio/mp4; codecs="${text(header).includes("Opus") ? "opus" : "mp4a.40.2"}"`;
 
-/** Cuts bytes into headers (`ftyp` + `moov`) and chunks (`moof` + `mdat`). */
+/** Cuts bytes into headers (`ftyp` + `moov`), chunks (`moof` + `mdat`) and words (`emsg`). */
 class BoxSplitter {
   #rest = new Uint8Array(0);
   #part = new Uint8Array(0);
   #n = 0;
 
-  /** -> what became whole: [{header, n, bytes}]. `n` stands in the `mfhd`. */
+  /** -> what became whole: [{header, n, bytes} or {words}]. `n` stands in the `mfhd`. */
   push(bytes) {
     this.#rest = this.#rest.length ? join(this.#rest, bytes) : bytes;
     const parts = [];
@@ -90,6 +93,7 @@ class BoxSplitter {
 
   #take(box, parts) {
     const type = text(box.subarray(4, 8));
+    if (type === "emsg") return void parts.push({ words: wordsOf(box) });
     if (type === "moof") this.#n = u32(box, 20);
     this.#part = join(this.#part, box);
     if (type !== "moov" && type !== "mdat") return;

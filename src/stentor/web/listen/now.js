@@ -9,6 +9,7 @@ export class NowFeed extends EventTarget {
   #timer = 0;
   #failures = 0;
   #asking = false;
+  msMost = Infinity; // between two polls, whatever is asked for
 
   /** `urls`: tried in turn. Events: "now", the object in `detail`; "trouble", {failures, missing}. */
   constructor(urls, clock) {
@@ -45,7 +46,7 @@ export class NowFeed extends EventTarget {
     this.dispatchEvent(new CustomEvent("now", { detail: now }));
     if (now.replay || now.phase === "cancelled") return this.#jittered(POLL_MS_MAX);
     const startMs = now.starts_at_ms - this.clock.now();
-    const wantedMs = this.#jittered(now.next_poll_ms ?? POLL_MS);
+    const wantedMs = this.#jittered(Math.min(this.msMost, now.next_poll_ms ?? POLL_MS));
     return Math.max(POLL_MS_MIN, startMs > 0 ? Math.min(wantedMs, startMs + 300 + 900 * Math.random()) : wantedMs);
   }
 

@@ -24,11 +24,26 @@ export class Pace {
   #stalledAt = -Infinity;
   #relaxedAt = -Infinity;
   #catching = false;
+  group = 0;
+  baseS = 0;
+  marginS = 0;
 
-  /** `marginS`: the distance wanted when a chunk of `chunkS` arrives. */
+  /** `marginS`: the distance wanted when chunks of `chunkS` arrive, `group` at a time. */
   constructor(chunkS) {
     this.chunkS = chunkS;
-    this.baseS = this.marginS = 0.11 + 0.16 * chunkS;
+    this.widen(1);
+  }
+
+  widen(group) {
+    const before = this.baseS;
+    this.group = group;
+    this.baseS = 0.11 + 0.16 * this.spanS;
+    this.marginS = Math.max(this.baseS, this.marginS + this.baseS - before);
+  }
+
+  /** What comes at a time. */
+  get spanS() {
+    return this.chunkS * this.group;
   }
 
   /** After a start or a move. */
@@ -91,6 +106,7 @@ export class Lag {
   moveS = 0.07; // what a move costs: the output is silent for so long
   #wantedS = null;
   #lastS = null;
+  #lastAt = 0;
   #settledAt = 0;
 
   /** The playhead was touched, and is to be `wantedS` behind (null: anywhere). */
@@ -105,11 +121,11 @@ export class Lag {
   }
 
   /** -> {missedS}: how much too late the last move came out; or {stood}: whether time was lost since the last look. */
-  look(behindS, nowS) {
+  look(behindS, nowS, rate = 1) {
     if (nowS < this.#settledAt) return {};
-    const [lastS, wantedS] = [this.#lastS, this.#wantedS];
-    [this.#lastS, this.#wantedS] = [behindS, null];
-    if (wantedS === null) return { stood: lastS !== null && behindS - lastS > STOOD_S };
+    const [lastS, wantedS, meantS] = [this.#lastS, this.#wantedS, (1 - rate) * (nowS - this.#lastAt)];
+    [this.#lastS, this.#lastAt, this.#wantedS] = [behindS, nowS, null];
+    if (wantedS === null) return { stood: lastS !== null && behindS - lastS - meantS > STOOD_S };
     const missedS = behindS - wantedS;
     this.moveS = Math.min(MOVE_COST_S_MAX, Math.max(0, this.moveS + missedS));
     return { missedS };

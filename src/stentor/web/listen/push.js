@@ -10,6 +10,8 @@ const DRY_S = 0.2; // a browser runs dry before the end: it has handed the rest 
 const OFF_S = 0.03; // a start so far from where it should be is put right at once
 const STARTS_MAX = 3;
 const SOON_S = 3; // a feed so near to live need not be opened anew
+const SLOW_RATE_MIN = 0.75; // while a margin is built for what comes in larger pieces
+const SLOW_COST_S = 0.07; // what the change back will lose
 const Source = globalThis.MediaSource ?? globalThis.ManagedMediaSource;
 const nowS = () => monotonicMs() / 1000;
 
@@ -35,6 +37,8 @@ export class Push {
   #over = new AbortController();
   #pace = new Pace(0.5);
   #lag = new Lag();
+  #narrows = null; // {group, fromN}: from that chunk on less is needed
+  #slowUntilN = 0;
 
   /** `limits()`: {open, firstN, endN} of the show. */
   constructor(audio, mount, limits) {
@@ -46,6 +50,7 @@ export class Push {
     const [source, options] = [new Source(), { signal: this.#over.signal }];
     const { audio, feed } = this;
     this.source = source;
+    feed.addEventListener("words", ({ detail: { ladder } }) => ladder && this.#regroup(ladder), options);
     audio.addEventListener("waiting", () => this.#stalled(), options);
     audio.addEventListener("playing", () => this.#playing(), options);
     audio.addEventListener("timeupdate", () => this.#jump(), options);
@@ -104,12 +109,13 @@ export class Push {
   /** Also for whoever else paused it (the lock screen, a telephone call): it goes on from there. */
   #unfollow() {
     this.#following = false;
+    this.#slowUntilN = 0;
     this.#setRate(1);
   }
 
-  /** A chunk and the margin behind the voice is live. */
+  /** What comes at a time, and the margin, behind the voice is live. */
   #goalS() {
-    return this.#pace.chunkS + this.#pace.marginS;
+    return this.#pace.spanS + this.#pace.marginS;
   }
 
   #liveS() {
@@ -146,6 +152,41 @@ export class Push {
     this.#lag.touched(null, nowS());
   }
 
+  // Larger pieces, and smaller ones again.
+
+  /** From chunk `fromN` on they come `group` at a time: what that needs is there before, and given up after. */
+  #regroup({ group, from_n: fromN }) {
+    const comes = fromN > Math.max(this.n, this.feed.stamp.head);
+    this.#narrows = comes && group < this.#pace.group ? { group, fromN } : null;
+    if (this.#narrows || group === this.#pace.group) return;
+    const more = group > this.#pace.group;
+    this.#pace.widen(group);
+    if (more && this.#placed && this.#following && !this.audio.paused) this.#slowDown(fromN);
+  }
+
+  /** A little slower until the margin is there; back at once where there is no time for that. */
+  #slowDown(fromN) {
+    const lackS = this.#lackS();
+    const rate = 1 - (lackS - SLOW_COST_S) / (fromN * this.#pace.chunkS - this.nowS());
+    this.#starts = 0;
+    if (lackS <= SLOW_COST_S) return;
+    this.#slowUntilN = fromN;
+    if (rate < 1) this.#setRate(Math.max(SLOW_RATE_MIN, rate));
+    else this.#slowEnds();
+  }
+
+  #lackS() {
+    return this.#goalS() - this.behindS();
+  }
+
+  #slowEnds() {
+    const lackS = this.#lackS();
+    this.#slowUntilN = 0;
+    this.#setRate(1);
+    if (lackS > 2 * SLOW_COST_S) this.#moveBy(-lackS);
+    this.#pace.restart(nowS());
+  }
+
   // The feed's sink.
 
   marginS() {
@@ -158,8 +199,10 @@ export class Push {
     return range ? range[1] - position : 0;
   }
 
-  opened({ chunkS }) {
+  opened({ chunkS, group }) {
     if (this.#pace.chunkS !== chunkS) this.#pace = new Pace(chunkS);
+    if (this.#pace.group !== group) this.#pace.widen(group);
+    this.#narrows = null;
   }
 
   async header(bytes) {
@@ -175,6 +218,8 @@ export class Push {
     if (this.feed.n !== null && n > this.feed.n) this.counters.skips += 1;
     await this.#buffer.append(bytes);
     this.n = n;
+    if (n >= this.#narrows?.fromN) this.#pace.widen(this.#narrows.group);
+    if (n >= this.#narrows?.fromN) this.#narrows = null;
     if (!this.#placed) this.#place(n);
     else if (this.#following && !this.audio.paused) this.#judge(distanceS);
     this.#jump();
@@ -205,10 +250,11 @@ export class Push {
   }
 
   #judge(distanceS) {
-    const { missedS, stood } = this.#lag.look(this.behindS(), nowS());
+    const { missedS, stood } = this.#lag.look(this.behindS(), nowS(), this.audio.playbackRate);
     this.#putRight(missedS);
     if (Math.abs(missedS) <= OFF_S) this.#starts = 0;
     if (stood) this.#countStall();
+    if (this.#slowUntilN) return void ((this.n + 1 >= this.#slowUntilN || this.#lackS() <= SLOW_COST_S) && this.#slowEnds());
     this.#obey(this.#pace.receiveChunk(distanceS, nowS()) ?? {});
   }
 
