@@ -73,6 +73,7 @@ class Settings:
     headers_timeout_s: float = _setting(5.0, "From accept to the end of the headers.")
     idle_timeout_s: float = _setting(30.0, "A kept-alive connection without a request.")
     burst_s: float = _setting(4.0, "Audio sent at once to a new MP3 listener.")
+    calls_per_s: int = _setting(1_000, "Places of a waiting room that are called in a second: each is a TLS handshake.")
     ticket_life_s: int = _setting(86_400, "From the making of a ticket to its expiry.")
     tape_memory_bytes_max: int = _setting(64 * 1024 * 1024, "Tape records kept in memory while the disk fails.")
     stems: bool = _setting(True, "Whether each speaker's own packets are kept beside the tape.")
@@ -87,6 +88,7 @@ class Settings:
         _require(self.lag_skip_s < self.lag_drop_s, "lag_skip_s must be below lag_drop_s")
         _require(bool(self.tls_chain) == bool(self.tls_key), "tls_chain and tls_key are set together, or not at all")
         _require(bool(self.turn_urls) == bool(self.turn_secret), "turn_urls and turn_secret are set together, or not")
+        _require(self.calls_per_s >= 1, "calls_per_s must be 1 or more")
         _require(self.edges >= 1 and self.doors >= 1, "at least one edge and one door")
 
     @property

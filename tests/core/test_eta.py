@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from stentor.core.eta import (
     DRIFT,
-    SHOW_MS_ASSUMED,
     WAIT_S_MAX,
     Pace,
     Z,
@@ -17,6 +16,7 @@ from stentor.core.eta import (
     places_up_to,
     range_s,
 )
+from stentor.formats.now import SHOW_MS_ASSUMED
 
 PACE = Pace(rate_mps=2_000, seen=100, free=0, soon=0, calls_mps=500_000, next_poll_ms=5_000)
 TABLE = ((100, 10), (200, 20), (1_000, 60))
@@ -53,9 +53,10 @@ def test_the_end_of_the_show() -> None:
 
 
 COUNTS = st.integers(0, 10_000_000)
+SEATS = st.integers(-100_000, 10_000_000)
 
 
-@given(COUNTS, st.builds(Pace, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, st.integers(1, 60_000)), st.floats(-1e6, 1e6))
+@given(COUNTS, st.builds(Pace, COUNTS, COUNTS, SEATS, SEATS, COUNTS, st.integers(1, 60_000)), st.floats(-1e6, 1e6))
 def test_any_values(places: int, pace: Pace, left_s: float) -> None:
     found = range_s(places, pace)
     likely = chance(places, pace, left_s)

@@ -5,7 +5,17 @@ from pathlib import Path
 import pytest
 
 from stentor.io import places
-from stentor.io.places import RECORD, Places, PlacesError, Reader, directory, drawn_path, write_drawn
+from stentor.io.places import (
+    RECORD,
+    Places,
+    PlacesError,
+    Reader,
+    directory,
+    drawn_path,
+    read_line,
+    write_drawn,
+    write_line,
+)
 
 
 def read_all(reader: Reader, at_once: int = 100) -> list[tuple[int, int]]:
@@ -75,3 +85,10 @@ def test_what_was_drawn(tmp_path: Path) -> None:
     write_drawn(tmp_path, "friday", RECORD.pack(1, 2))
     assert drawn_path(tmp_path, "friday").read_bytes() == RECORD.pack(1, 2)
     assert Reader(tmp_path, "friday").read(10) == b""
+
+
+def test_how_far_the_line_has_come(tmp_path: Path) -> None:
+    assert read_line(tmp_path, "friday") == b""
+    write_line(tmp_path, "friday", b"17")
+    write_line(tmp_path, "friday", b"18")
+    assert read_line(tmp_path, "friday") == b"18" and Reader(tmp_path, "friday").read(10) == b""

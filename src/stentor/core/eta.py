@@ -23,12 +23,13 @@ from collections.abc import Sequence
 from math import ceil, exp, floor, log, sqrt
 from typing import NamedTuple
 
+from stentor.formats.now import SHOW_MS_ASSUMED
+
 Z = 1.645
 DRIFT = 0.2  # how far the rate will be from what it was, as a share of it
 LOGISTIC = 1.702  # makes a logistic curve of the normal distribution's
 POLL_SPREAD = 1.2
 WAIT_S_MAX = 7 * 86_400
-SHOW_MS_ASSUMED = 90 * 60_000  # of a show whose end is not planned
 
 Table = Sequence[tuple[int, int]]
 

@@ -5,7 +5,8 @@ under `shows/<show>/places/`, which it holds locked; a file that nobody holds is
 there are no more files than doors. A record that is cut short by a full disk is taken back, and the place with it.
 What is appended outlives every process; it is on the disk as soon as the kernel writes it there.
 
-Beside them stands `drawn`, once the draw is made: the records that were drawn, sorted by seq.
+Beside them stands `drawn`, once the draw is made: the records that were drawn, sorted by seq; and `line`, where the
+usher keeps how far the line has come, should the board be lost.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ RECORD = struct.Struct(">II")
 FILES_MAX = 64  # doors of one show at once
 RECORDS_MAX = 16_000_000  # of one file: 128 MB
 SHOWS_OPEN_MAX = 32
-DRAWN = "drawn"
+DRAWN, LINE = "drawn", "line"
 _SUFFIX = ".places"
 
 
@@ -70,14 +71,31 @@ def drawn_path(shows: Path, show: str) -> Path:
 
 
 def write_drawn(shows: Path, show: str, records: bytes) -> None:
-    """Leave what was drawn, whole or not at all. Raises `OSError`."""
-    path = drawn_path(shows, show)
+    """Leave what was drawn on the disk, whole or not at all. Raises `OSError`."""
+    _write(drawn_path(shows, show), records, sync=True)
+
+
+def write_line(shows: Path, show: str, data: bytes) -> None:
+    """Keep `data` for the next usher: it outlives every process, and a power cut but for seconds. Raises `OSError`."""
+    _write(directory(shows, show) / LINE, data, sync=False)
+
+
+def read_line(shows: Path, show: str) -> bytes:
+    """What was kept last; b"" if nothing was. Raises `OSError`."""
+    try:
+        return (directory(shows, show) / LINE).read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def _write(path: Path, data: bytes, *, sync: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{DRAWN}.{os.getpid()}")
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
     with scratch.open("wb") as file:
-        file.write(records)
+        file.write(data)
         file.flush()
-        os.fsync(file.fileno())
+        if sync:
+            os.fsync(file.fileno())
     scratch.rename(path)
 
 
