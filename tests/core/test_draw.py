@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stentor.core.draw import LATE_S_MAX, RANK_MAX, commit, draw_key, rank, ranks
+from stentor.core.draw import LATE_S_MAX, RANK_MAX, commit, draw_key, earliest, rank, ranks, settled
 
 SECRET = bytes(range(32))
 KEY = draw_key(SECRET, "round 4711: abc")
@@ -45,3 +45,17 @@ def test_who_was_drawn_stands_before_who_came_late(early: int, late: int, issued
     if base_s > issued:
         assert rank(KEY, early, issued, base_s) < rank(KEY, late, base_s, base_s)
     assert rank(KEY, late, base_s + LATE_S_MAX, base_s) >> 32 == LATE_S_MAX
+
+
+@given(NUMBERS, st.integers(0, 100), st.integers(1, 10), NUMBERS)
+def test_no_new_place_comes_below_what_is_settled(base_s: int, since_s: int, ago_s: int, seq: int) -> None:
+    now_s = base_s + since_s
+    assert rank(KEY, seq, max(base_s, now_s - 1), base_s) > settled(now_s, base_s)
+    if since_s > 1:
+        assert rank(KEY, seq, max(0, now_s - 1 - ago_s), base_s) <= settled(now_s, base_s)
+
+
+@given(NUMBERS, st.integers(0, RANK_MAX - 2**32), NUMBERS)
+def test_nobody_comes_in_front_of_those_who_were_called(base_s: int, mark: int, seq: int) -> None:
+    assert rank(KEY, seq, earliest(mark, base_s), base_s) > mark
+    assert earliest(mark, base_s) >= base_s

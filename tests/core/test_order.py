@@ -47,6 +47,7 @@ def test_points_are_spread_evenly() -> None:
 
 
 def test_runs_stay_short_and_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order, "RUN_MIN", 0)
     monkeypatch.setattr(order, "RUN_MAX", 64)
     numbers, flat = made([list(range(i * 4, i * 4 + 4)) for i in range(100)])
     assert max(map(len, numbers._runs)) == 64 and len(numbers._runs) <= 400 // 64 + 6

@@ -29,7 +29,7 @@ class Hall:
     """A data directory with a show, its doors' log, one edge worker and ushers, one after the other."""
 
     def __init__(self, tmp_path: Path, *, draw_in_s: int | None) -> None:
-        self.now_s = int(time.time())
+        self.now_s = int(time.time()) - 3  # seconds that are over
         self.settings = replace(Settings(), data_dir=tmp_path / "data", run_dir=tmp_path / "run")
         self.board = Board(self.settings.board_dir)
         self.log = Places(self.settings.data_dir / "shows")

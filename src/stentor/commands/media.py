@@ -88,7 +88,7 @@ def verify(
     place: Annotated[str, typer.Option(metavar="TOKEN", help="A place that must be in the draw.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Whether a recording, or a draw, is what was published. Exit code 1 if it is not, 2 if there is nothing to check."""
+    """Whether a recording, or a draw, is what was published. Exit code 1 if not, 2 if there is nothing to check."""
     if draw and path is None:
         from stentor.nodes import verify_draw
 

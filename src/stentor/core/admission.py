@@ -8,7 +8,7 @@ mark stands.
 The seats of those who have just dropped out are kept for `RETURN_MS`: the listeners counted are the most there were in
 that time. So a broken cable does not fill the hall with strangers, and an edge that is not heard of for a moment is
 not empty. Seats can be exceeded by those who come back after their turn has lapsed or their seat was given away, and by
-places of the same rank as the last one called; not by more.
+places of the same rank as the last one called, or of a rank below it that came later; not by more.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class Places(Protocol):
 
 class Facts(NamedTuple):
     """What is, as of now. `arrivals` and `tickets` have been counted since the last time. Before the draw, `gathered`
-    are there and it comes in `draw_in_ms`."""
+    are there and it comes in `draw_in_ms`. No place will come below the rank `settled`: the mark goes no further, or
+    whoever came next could walk past it."""
 
     cap: int
     listening: int
@@ -56,6 +57,7 @@ class Facts(NamedTuple):
     gathering: bool = False
     gathered: int = 0
     draw_in_ms: int = 0
+    settled: int = 2**53
 
 
 class Decision(NamedTuple):
@@ -102,9 +104,9 @@ class _Rate:
 
 
 class Admission:
-    """One show's. `mark` and `called` are what a usher before this one left; the called get their time anew."""
+    """One show's. `mark`, `called` and `listening` are what a usher before this one left; their times begin anew."""
 
-    def __init__(self, calls_per_s: float, now_ms: int, mark: int = 0, called: int = 0) -> None:
+    def __init__(self, calls_per_s: float, now_ms: int, mark: int = 0, called: int = 0, listening: int = 0) -> None:
         self.mark = mark
         self.gate = Gate.QUEUE if mark else Gate.FREE
         self.next_poll_ms = POLL_MS_MIN
@@ -112,12 +114,13 @@ class Admission:
         self._allowance = calls_per_s
         self._cohorts: deque[_Cohort] = deque()
         self._called = 0
-        self._peaks: deque[tuple[int, int]] = deque()  # (until ms, listeners), falling
+        self._peaks = deque([(now_ms + RETURN_MS, listening)])  # (until ms, listeners), falling
         self._held: int | None = None
         self._rate = _Rate()
         self._shown_up, self._resolved = SHOWN_UP, RESOLVED
         self._tick_ms = now_ms
         self._free_until_ms = 0
+        self._passed: int | None = None  # places up to the mark, as of the last tick
         self._call(called, now_ms)
 
     def tick(self, now_ms: int, facts: Facts, places: Places) -> Decision:
@@ -128,12 +131,17 @@ class Admission:
             self._rate.receive(facts.arrivals - (held - self._held), dt_ms)
         self._held = held
         self._settle(facts, now_ms)
+        passed = places.up_to(self.mark)
+        self._call(
+            passed - self._passed if self._passed is not None else 0, now_ms
+        )  # they came where the mark had been
         self._allowance = min(self._calls_per_s, self._allowance + self._calls_per_s * dt_ms / 1000)
         free = facts.cap - held - self._called
-        self.gate = self._choose(facts, free, places.total - places.up_to(self.mark))
-        if self.gate is Gate.QUEUE:
-            free -= self._advance(free, now_ms, places)
-        return self._decision(facts, free, places)
+        self.gate = self._choose(facts, free, places.total - passed)
+        called = self._advance(facts, free, passed, places) if self.gate is Gate.QUEUE else 0
+        self._call(called, now_ms)
+        self._passed = passed + called
+        return self._decision(facts, free - called, places.total - self._passed)
 
     def _hold_seats(self, listening: int, now_ms: int) -> int:
         """The most listeners of the last while."""
@@ -193,20 +201,18 @@ class Admission:
         before they are heard of, no more than there are seats, nor more than are called at a time."""
         return min(max(0, free) // REPORT_LOOKS, ceil(self._calls_per_s / 4)) // max(1, facts.doors)
 
-    def _advance(self, free: int, now_ms: int, places: Places) -> int:
-        """Move the mark to the place that is next for the last seat; -> how many were called."""
-        before = places.up_to(self.mark)
-        count = min(free, int(self._allowance), places.total - before)
+    def _advance(self, facts: Facts, free: int, passed: int, places: Places) -> int:
+        """Move the mark to the place that is next for the last seat; -> how many are called by that."""
+        count = min(free, int(self._allowance))
+        count = min(count, places.up_to(facts.settled) - passed) if count > 0 else 0
         if count <= 0:
             return 0
-        self.mark = max(self.mark, places.at(before + count))
-        called = places.up_to(self.mark) - before
+        self.mark = max(self.mark, places.at(passed + count))
+        called = places.up_to(self.mark) - passed
         self._allowance -= called
-        self._call(called, now_ms)
         return called
 
-    def _decision(self, facts: Facts, free: int, places: Places) -> Decision:
-        waiting = places.total - places.up_to(self.mark)
+    def _decision(self, facts: Facts, free: int, waiting: int) -> Decision:
         share = self._shown_up / self._resolved
         seen = self._rate.seen
         rate_mps = round(self._rate.per_s / share * 1000) if seen >= SEEN_MIN else 0

@@ -11,7 +11,8 @@ that not even who made K could choose. Eight ranks come from each hash:
 
 A rank is an integer below 2**53, which JavaScript has exactly. Who came before the draw stands in the order of the
 draw; after it comes first who came first, and within one second the hash decides. `base_s` is the Unix second of the
-draw, or of the doors' opening where there is no draw. Once the draw is made no place is issued before `base_s`.
+draw, or of the doors' opening where there is no draw. Once ranks are known no place is issued before `earliest`,
+whatever a door's clock says: nobody comes in front of those who were called.
 """
 
 from __future__ import annotations
@@ -49,6 +50,16 @@ def rank(key: bytes, seq: int, issued: int, base_s: int) -> int:
 
 def _second(issued: int, base_s: int) -> int:
     return 0 if issued < base_s else min(1 + issued - base_s, LATE_S_MAX)
+
+
+def earliest(mark: int, base_s: int) -> int:
+    """The Unix second from which on places are issued, once ranks are known: after the draw, and after the mark."""
+    return base_s + (mark >> 32)
+
+
+def settled(now_s: int, base_s: int) -> int:
+    """The highest rank below which no place will be given out any more: of the second before last."""
+    return max(0, (_second(now_s - 1, base_s) << 32) - 1)
 
 
 def ranks(key: bytes, seqs: Numbers, issued: Numbers, base_s: int) -> Ranks:

@@ -7,7 +7,7 @@ What is known is in the `Line` on the board and in the `now` object. A page repe
     k_high = max(0, k - free)                 seats that somebody has to leave first
     k_low  = max(0, k - soon)                 the same, if of those called as many stay away as did so far
     s(k)   = sqrt(1/k + 1/seen + DRIFT**2)    Poisson noise of k leaving, of the rate's estimate, and its drift
-    low    = max(k_low/rate * exp(-Z*s(k_low)), k/calls)         0 in place of the first where k_low is 0
+    low    = max(k_low/rate * exp(-Z*s(k_low)), k/calls) - 2     from 0 on; the first is 0 where k_low is 0
     high   = k_high/rate * exp(+Z*s(k_high)) + k/calls + 1.2*poll + 1     the same where k_high is 0
     chance = 1 / (1 + exp(-1.702 * ln(left * rate / k_high) / s(k_high)))   1 where k_high is 0
 
@@ -29,6 +29,7 @@ Z = 1.645
 DRIFT = 0.2  # how far the rate will be from what it was, as a share of it
 LOGISTIC = 1.702  # makes a logistic curve of the normal distribution's
 POLL_SPREAD = 1.2
+FRESH_S = 2  # so old may a `now` object be that a page goes by
 WAIT_S_MAX = 7 * 86_400
 
 Table = Sequence[tuple[int, int]]
@@ -68,7 +69,7 @@ def range_s(places_ahead: int, pace: Pace) -> tuple[int, int] | None:
     if k_high and not _known(pace):
         return None
     calls_s = k * 1000 / max(1, pace.calls_mps)
-    low = max(_wait_s(k_low, pace, -Z), calls_s)
+    low = max(0.0, max(_wait_s(k_low, pace, -Z), calls_s) - FRESH_S)
     high = _wait_s(k_high, pace, Z) + calls_s + POLL_SPREAD * pace.next_poll_ms / 1000 + 1
     return floor(min(low, WAIT_S_MAX)), ceil(min(high, WAIT_S_MAX))
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-RUN_MAX = 2**18
+RUN_MIN, RUN_MAX = 2**12, 2**18
 WAYS = 64  # of a search: values looked at together
 TOP = 2**64 - 1
 
@@ -35,18 +35,21 @@ class Order:
             self._runs[-1] = np.sort(np.concatenate([self._runs[-1], last]))
 
     def _may_merge(self) -> bool:
-        before, last = (len(run) for run in self._runs[-2:]) if len(self._runs) > 1 else (1, 0)
-        return before <= last and before + last <= RUN_MAX
+        if len(self._runs) < 2:
+            return False
+        before, last = len(self._runs[-2]), len(self._runs[-1])
+        return before + last <= (RUN_MAX if before <= last else RUN_MIN)
 
     def up_to(self, value: int) -> int:
         """How many are at most `value`."""
-        return self.up_to_each([value])[0]
+        wanted = np.uint64(value)
+        return sum(int(run.searchsorted(wanted, "right")) for run in self._runs)
 
     def up_to_each(self, values: Sequence[int]) -> list[int]:
         wanted, counts = np.array(values, np.uint64), np.zeros(len(values), np.int64)
         for run in self._runs:
-            counts += np.searchsorted(run, wanted, "right")
-        return [int(count) for count in counts]
+            counts += run.searchsorted(wanted, "right")
+        return list(map(int, counts))
 
     def at(self, k: int) -> int:
         """The k-th smallest, 1 <= k <= total."""
@@ -61,7 +64,7 @@ class Order:
     def between(self, above: int, up_to: int) -> Values:
         """All of `above` < value <= `up_to`, sorted, each value once."""
         span = np.array([above, up_to], np.uint64)
-        cuts = [(run, np.searchsorted(run, span, "right")) for run in self._runs]
+        cuts = [(run, run.searchsorted(span, "right")) for run in self._runs]
         return np.unique(np.concatenate([np.zeros(0, np.uint64), *(run[a:b] for run, (a, b) in cuts)]))
 
     def points(self, above: int, count: int) -> tuple[tuple[int, int], ...]:
@@ -74,7 +77,7 @@ class Order:
 
     def _spread(self, above: int, count: int) -> list[int]:
         """About `count` values beyond `above` with equally many between each two, and the greatest of all."""
-        tails = [run[np.searchsorted(run, np.uint64(above), "right") :] for run in self._runs]
+        tails = [run[run.searchsorted(np.uint64(above), "right") :] for run in self._runs]
         stride = max(1, sum(map(len, tails)) // (count * len(tails) * 4))
         sample = np.unique(np.concatenate([tail[::stride] for tail in tails]))
         where = np.linspace(0, len(sample) - 1, min(count, len(sample))).astype(np.int64)

@@ -9,7 +9,7 @@ import structlog
 from msgspec.structs import replace
 
 from stentor.core import draw
-from stentor.core.admission import Admission, Decision, Facts
+from stentor.core.admission import REPORT_LOOKS, Admission, Decision, Facts
 from stentor.io import places
 from stentor.io.board import Board, BoardError
 from stentor.io.keys import draw_secret
@@ -43,8 +43,9 @@ class ShowLine:
         self._told: board.Line | None = None
         before = self._before()
         self._drawn = self._kept.drawn if self._kept.drawn.base_s else _settled(before)
-        mark = max(self._kept.mark, before.mark)
-        self._admission = Admission(settings.calls_per_s, mono_ms, mark, before.called or self._kept.called)
+        mark, called = max(self._kept.mark, before.mark), before.called or self._kept.called
+        called += before.at_once * REPORT_LOOKS * settings.doors  # tickets that nobody has counted any more
+        self._admission = Admission(settings.calls_per_s, mono_ms, mark, called, before.listening)
         self._draws_at_ms = 0
         self.roll = self._new_roll(show)
 
@@ -72,6 +73,7 @@ class ShowLine:
         if self.roll.drawn is None:
             draw_in_ms = max(0, self._draws_at_ms + DRAW_GRACE_MS - wall_ms)
             facts = facts._replace(gathering=True, gathered=self.roll.total, draw_in_ms=draw_in_ms)
+        facts = facts._replace(settled=draw.settled(wall_ms // 1000, self.roll.base_s))
         decision = self._admission.tick(mono_ms, facts, self.roll.order)
         if self.roll.drawn is not None and (decision.mark or self.roll.drawn.root):
             self._drawn = self.roll.drawn  # from here on ranks are as they are
