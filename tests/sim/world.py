@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -54,10 +53,10 @@ class Plan:
     @classmethod
     def of(cls, seed: int, *, calm: bool = False) -> Plan:
         rng = random.Random(seed)
-        seconds = 1_200
+        seconds = 900
         plan = cls(
             seed,
-            people=rng.randint(40, 260),
+            people=rng.randint(40, 200),
             cap=rng.randint(10, 80),
             seconds=seconds,
             stay_s=rng.uniform(200, 900),
@@ -78,8 +77,7 @@ def _fault(rng: random.Random, plan: Plan) -> Fault:
     return Fault(2 * rng.randint(3, plan.seconds // 2 - 30), what, which, 2 * rng.randint(1, 12))
 
 
-class State(IntEnum):
-    COMING, WAITING, CONNECTING, LISTENING, GONE = range(5)
+COMING, WAITING, CONNECTING, LISTENING, GONE = range(5)  # what a person does
 
 
 @dataclass
@@ -178,7 +176,7 @@ class World:
         for now_ms in range(STEP_MS, self.plan.seconds * 1000, STEP_MS):
             self._suffer(now_ms)
             for person in np.flatnonzero(self.at_ms <= now_ms).tolist():
-                _STEPS[self.state[person]](self, person, now_ms)
+                _STEPS[int(self.state[person])](self, person, now_ms)
             self._publish(now_ms)
             self._look(now_ms)
             self._check(now_ms)
@@ -207,7 +205,7 @@ class World:
             self._wait(person, now_ms)
 
     def _wait(self, person: int, now_ms: int) -> None:
-        self.state[person] = State.WAITING
+        self.state[person] = WAITING
         slow = 10 if self.asleep[person] else 1
         self.at_ms[person] = now_ms + slow * round(self.now.next_poll_ms * self.rng.uniform(0.8, 1.2))
 
@@ -229,23 +227,23 @@ class World:
 
     def _tell(self, person: int, rank: int, now_ms: int) -> None:
         line, before = self.now, len(self.out.told)
-        if before and self.rng.random() > 0.2:
+        if before and self.rng.random() > 0.1:
             return
         if self._table is None:
             self._table = self.usher.order.points(line.mark, 64)
         pace = eta.Pace(line.rate_mps, line.seen, line.free, line.soon, CALLS_PER_S * 1000, line.next_poll_ms)
         told = eta.range_s(eta.ahead(self._table, line.mark, rank), pace)
         if told is not None:
-            self.out.told.append((person, now_ms, *told, (eta.ahead(self._table, line.mark, rank), pace)))
+            self.out.told.append((person, now_ms, *told))
 
     def _connect(self, person: int, now_ms: int) -> None:
-        self.state[person] = State.CONNECTING
+        self.state[person] = CONNECTING
         self.at_ms[person] = now_ms + self.rng.randint(100, 2_000)
         self.leaves_ms[person] = 0
 
     def _arrive(self, person: int, now_ms: int) -> None:
         edge = self.edges[which := self.rng.randrange(2)]
-        self.state[person], self.edge_of[person] = State.LISTENING, which
+        self.state[person], self.edge_of[person] = LISTENING, which
         edge.listeners += 1
         if not self.leaves_ms[person]:
             edge.arrivals += 1
@@ -257,7 +255,7 @@ class World:
         self._leave(person)
 
     def _leave(self, person: int) -> None:
-        self.state[person], self.at_ms[person] = State.GONE, FAR_MS
+        self.state[person], self.at_ms[person] = GONE, FAR_MS
 
     # -- faults
 
@@ -275,16 +273,16 @@ class World:
     def _kill_edge(self, fault: Fault, now_ms: int) -> None:
         """Its listeners come back within ten seconds, with their tickets."""
         self.edges[fault.which] = Edge(pid=fault.at_s + 1)
-        for person in np.flatnonzero(self.state == State.LISTENING).tolist():
+        for person in np.flatnonzero(self.state == LISTENING).tolist():
             if self.edge_of[person] == fault.which:
-                self.state[person] = State.CONNECTING
+                self.state[person] = CONNECTING
                 self.at_ms[person] = now_ms + self.rng.randint(100, 10_000)
 
     def _set_cap(self, fault: Fault, now_ms: int) -> None:
         self.cap = fault.which
 
     def _mass_exit(self, fault: Fault, now_ms: int) -> None:
-        for person in np.flatnonzero(self.state == State.LISTENING).tolist():
+        for person in np.flatnonzero(self.state == LISTENING).tolist():
             if self.rng.randrange(100) < fault.which:
                 self._end(person, now_ms)
 
@@ -338,10 +336,10 @@ class World:
 
 
 _STEPS = {
-    State.COMING: World._join,
-    State.WAITING: World._poll,
-    State.CONNECTING: World._arrive,
-    State.LISTENING: World._end,
+    COMING: World._join,
+    WAITING: World._poll,
+    CONNECTING: World._arrive,
+    LISTENING: World._end,
 }
 _FAULTS = {
     "usher": World._die,
