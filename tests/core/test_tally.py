@@ -1,6 +1,6 @@
 """Workers' counters add up to what has happened, whoever starts again and whatever their clocks say."""
 
-from stentor.core.tally import STALE_MS, Said, Tally
+from stentor.core.tally import KEPT_MS, STALE_MS, Said, Tally
 
 
 def test_growth_is_counted_once() -> None:
@@ -21,8 +21,11 @@ def test_a_worker_that_starts_again_counts_from_nothing() -> None:
 
 def test_silence_is_told_by_our_own_clock() -> None:
     tally = Tally()
-    for now_ms in range(0, 3 * STALE_MS, 1_000):
-        tally.receive({"ahead": Said(now_ms + 30_000, 1, 0, 1), "dead": Said(7, 2, 0, 1)}, now_ms)
+    for now_ms in range(0, 2 * STALE_MS, 1_000):
+        tally.receive({"ahead": Said(now_ms + 30_000, 1, 0, 1), "silent": Said(7, 2, 0, 1)}, now_ms)
+    assert (tally.level, tally.workers) == (2, 1), "it may be there, and not be able to say so"
+    for now_ms in range(2 * STALE_MS, KEPT_MS + 2_000, 1_000):
+        tally.receive({"ahead": Said(now_ms + 30_000, 1, 0, 1), "silent": Said(7, 2, 0, 1)}, now_ms)
     assert (tally.level, tally.workers) == (1, 1)
-    tally.receive({"dead": Said(8, 2, 4, 1)}, 4 * STALE_MS)
+    tally.receive({"silent": Said(8, 2, 4, 1)}, now_ms + 1)
     assert (tally.level, tally.workers) == (1, 1)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 STALE_MS = 5_000  # a worker that has not written for so long is not there
+KEPT_MS = 30_000  # but it may be that it only cannot write: so long its level counts
 WORKERS_MAX = 1_024
 
 
@@ -46,8 +47,9 @@ class Tally:
                 grown += self._grown(heard, said)
                 self._heard[key] = _Heard(said, now_ms)
         self._heard = {key: heard for key, heard in self._heard.items() if key in values}
-        there = [heard.said for heard in self._heard.values() if now_ms - heard.now_ms < STALE_MS]
-        self.level, self.workers, self._begun = sum(said.level for said in there), len(there), True
+        ages = [(now_ms - heard.now_ms, heard.said.level) for heard in self._heard.values()]
+        self.level = sum(level for age_ms, level in ages if age_ms < KEPT_MS)
+        self.workers, self._begun = sum(age_ms < STALE_MS for age_ms, _ in ages), True
         return grown
 
     def _grown(self, heard: _Heard | None, said: Said) -> int:
