@@ -198,9 +198,9 @@ def drawn(places: int) -> dict[str, Any]:
 
 def main() -> int:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true", help="a hundredth of the people")
+    parser.add_argument("--quick", action="store_true", help="a few people, one machine")
     quick = parser.parse_args().quick
-    scale = Scale(80_000, 1, 180) if quick else Scale(8_000_000, 12, 300)
+    scale = Scale(240_000, 1, 120) if quick else Scale(8_000_000, 12, 300)
     with alone():
         with get_context("spawn").Pool(1) as pool:
             memory = pool.apply(drawn, (MEMORY_PLACES // 100 if quick else MEMORY_PLACES,))
