@@ -26,7 +26,7 @@ test: check  ## check, then every test
 bench: .venv/.bench  ## figures of this machine, into bench/results
 	$(BIN)/python bench/run.py $(ARGS)
 
-soak: .venv/.dev  ## a long show while processes are killed
+soak: .venv/.dev  ## a long show while processes are killed, or watched: ARGS="--calm --for 3h"
 	$(BIN)/python tests/soak.py $(ARGS)
 
 clean:  ## forget the set-up

@@ -69,7 +69,7 @@ async def measure(seconds: float) -> dict[str, Any]:
         counted = await hear(page, ear, seconds)
         mono_less_page_ms = await page_clock(page)
         await browser.close()
-    heard = told(ear.heard(), lambda page_ms: clock.wall_ns(page_ms + mono_less_page_ms))
+    heard = told(ear.heard(), lambda page_ms: clock.wall_ns(page_ms + mono_less_page_ms), ear.behind_ms)
     if not heard:
         raise BenchError("no time code was heard")
     late_ms = spread([burst.late_ms for burst in heard])

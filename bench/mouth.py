@@ -15,7 +15,6 @@ import argparse
 import asyncio
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -107,12 +106,16 @@ class Told:
     heard_ns: int  # by the stage's clock
 
 
-def told(bursts: list[Heard], clock: Callable[[float], int]) -> list[Told]:
-    """`clock`: the stage's Unix ns at a time that stands in `bursts`."""
+def told(bursts: list[Heard], clock: Callable[[float], int], behind_ms: Callable[[float], float] | None) -> list[Told]:
+    """`clock`: the stage's Unix ns at a time that stands in `bursts`. `behind_ms`: about how late the hearer was then,
+    to within 3 s; without it, who is more than 6.4 s late seems to be less."""
     found = []
     for k, at_ms in bursts:
         heard_ns = clock(at_ms)
-        spoken_ns = timecode.spoken_ns(k, heard_ns)
+        if behind_ms is None:
+            spoken_ns = timecode.spoken_ns(k, heard_ns)
+        else:
+            spoken_ns = timecode.spoken_near_ns(k, heard_ns - round(behind_ms(at_ms) * 1e6))
         found.append(Told(spoken_ns // timecode.PERIOD_NS, (heard_ns - spoken_ns) / 1e6, heard_ns))
     return found
 
@@ -185,10 +188,10 @@ async def measure(trial: Trial) -> dict[str, Any]:
     def stage_ns(page_ms: float) -> int:
         return clock.wall_ns(page_ms + mono_less_page_ms)
 
-    heard = told(ear.heard(), stage_ns)
+    heard = told(ear.heard(), stage_ns, ear.behind_ms)
     if not heard:
         raise BenchError("no time code was heard")
-    placed = told(wire.placed(), lambda stage_ms: round(stage_ms * 1e6))
+    placed = told(wire.placed(), lambda stage_ms: round(stage_ms * 1e6), None)
     touches_ms = [stage_ns(page_ms) / 1e6 for page_ms in ear.touches_ms]
     return report(trial, heard, placed, wire, figures, touches_ms) | {"output_ms": round(ear.delay_ms, 1)}
 
@@ -308,7 +311,7 @@ def main() -> None:
     parser.add_argument("--trial", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended
+    installation.end_by_sigterm()
     if arguments.trial:
         trial = msgspec.json.decode(arguments.trial, type=Trial)
         print(json.dumps(asyncio.run(measure(trial))))

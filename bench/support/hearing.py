@@ -8,6 +8,7 @@ it was handed over, so the least of `read - stamp` is that delay, and a block is
 from __future__ import annotations
 
 import base64
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -35,7 +36,8 @@ TAP = """
       if (done) return;
       const samples = new Float32Array(value.numberOfFrames);
       value.copyTo(samples, { planeIndex: 0, format: "f32-planar" });
-      const at = [value.timestamp / 1e3, performance.now(), value.numberOfFrames, value.sampleRate];
+      const at = [value.timestamp / 1e3, performance.now(), value.numberOfFrames, value.sampleRate,
+                  window.stentor.behind_ms];
       if (keeping) blocks.push({ at, samples });
       value.close();
     }
@@ -52,6 +54,7 @@ TAP = """
 """
 WINDOW_SAMPLES = 2 * SAMPLE_RATE  # decoded at a time, so that nothing waits long for it
 EDGE_SAMPLES = 4 * timecode.BURST_SAMPLES  # a burst that begins so near to the end waits for the next window
+BEHIND_STEP_MS = 200.0
 
 
 class Heard(NamedTuple):
@@ -104,18 +107,29 @@ class PageEar:
     touches_ms: list[float] = field(default_factory=list)
     delay_ms: float = float("inf")
     bursts: list[Heard] = field(default_factory=list)  # at their stamps
+    _behind: list[tuple[float, float]] = field(default_factory=list)  # from when on how far, in ms
     _track: Track = field(default_factory=Track)
 
     def receive(self, drained: dict[str, Any]) -> None:
         samples = np.frombuffer(base64.b64decode(drained["samples"]), np.float32)
         self.touches_ms += [drained["origin"] + touch_ms for touch_ms in drained["touches"]]
         at = 0
-        for stamp_ms, read_ms, count, rate in drained["blocks"]:
+        for stamp_ms, read_ms, count, rate, behind_ms in drained["blocks"]:
             assert rate == SAMPLE_RATE, f"the page plays at {rate} Hz"
+            self._note_behind(drained["origin"] + stamp_ms, behind_ms)
             self.delay_ms = min(self.delay_ms, read_ms - stamp_ms)
             self._track.receive(drained["origin"] + stamp_ms, samples[at : at + count])
             at += count
         self.bursts += self._track.bursts()
+
+    def _note_behind(self, stamp_ms: float, behind_ms: float | None) -> None:
+        if behind_ms is not None and (not self._behind or abs(behind_ms - self._behind[-1][1]) > BEHIND_STEP_MS):
+            self._behind.append((stamp_ms, behind_ms))
+
+    def behind_ms(self, at_ms: float) -> float:
+        """About how far behind the show the page said that it was, when it played what was heard then."""
+        index = bisect_right(self._behind, (at_ms - 2 * self.delay_ms, float("inf"))) - 1
+        return self._behind[max(0, index)][1] if self._behind else 0.0
 
     def heard(self) -> list[Heard]:
         """Everything, as it left the output."""

@@ -11,11 +11,26 @@ from support.players_page import listen_to_the_end
 from support.ports import free_ports
 from support.running import Running
 
+NO_PLAIN_SOURCE = "--enable-mediasource=FALSE"  # as on an iPhone
 
-@pytest.mark.skipif(bool(webkit_missing()), reason=webkit_missing())
+pytestmark = pytest.mark.skipif(bool(webkit_missing()), reason=webkit_missing())
+
+
 def test_webkit_plays_by_push_and_turns_into_the_replay(running: Running, tmp_path: Path) -> None:
     with webkit(tmp_path, free_ports(1)[0]) as browser:
         figures = listen_to_the_end(browser, running, tmp_path)
+    assert figures["n"] > 0, "chunks came by push"
+    assert figures["skips"] == 0
+    assert figures["behind_ms"] > 500, figures
+
+
+def test_with_a_managed_source_alone_webkit_plays_by_push_if_the_listener_chose_so(
+    running: Running, tmp_path: Path
+) -> None:
+    with webkit(tmp_path, free_ports(1)[0], NO_PLAIN_SOURCE) as browser:
+        assert browser.value("[typeof MediaSource, typeof ManagedMediaSource]") == ["undefined", "function"]
+        figures = listen_to_the_end(browser, running, tmp_path, managed="1")
+        assert browser.value("audio.disableRemotePlayback")
     assert figures["n"] > 0, "chunks came by push"
     assert figures["skips"] == 0
     assert figures["behind_ms"] > 500, figures

@@ -78,3 +78,12 @@ def test_lateness_is_within_the_cycle():
     spoken = k * timecode.PERIOD_NS
     for late_ms in (0, 40, 710, 6_300):
         assert timecode.lateness_ms(k % timecode.CODES, spoken + late_ms * 1_000_000) == late_ms
+
+
+@pytest.mark.parametrize("late_ms", [0, 150, 5_000, 6_500, 12_340, 60_000])
+@pytest.mark.parametrize("off_ms", [-3_000, -90, 0, 90, 3_000])
+def test_whoever_knows_about_how_late_they_are_is_told_exactly_though_it_is_more_than_a_period(late_ms, off_ms):
+    k = START_NS // timecode.PERIOD_NS
+    heard_ns = k * timecode.PERIOD_NS + late_ms * 1_000_000
+    about_ns = heard_ns - (late_ms + off_ms) * 1_000_000
+    assert timecode.spoken_near_ns(k % timecode.CODES, about_ns) == k * timecode.PERIOD_NS

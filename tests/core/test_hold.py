@@ -27,7 +27,20 @@ def test_nothing_is_filled_before_its_grace_and_all_after() -> None:
     due = GRID.start_ns(11)  # chunk 10 is due
     assert watch.tick(heads, 0, due + 149 * MS) == []
     assert watch.tick(heads, 0, due + 150 * MS) == [(i, 10) for i in (2, 3, 4, 5)]
-    assert watch.next_deadline(heads) == due + 150 * MS
+
+
+def test_the_usher_looks_when_a_chunk_is_due_and_when_its_grace_is_over() -> None:
+    watch, heads, due = HoldWatch(DEADLINES, 128), (10, 10, 9, 9, 9, 9), GRID.start_ns(11)
+    assert watch.next_look(heads, due - 1) == due
+    assert watch.next_look(heads, due) == due + 150 * MS
+    assert watch.next_look(heads, due + 150 * MS) is None
+
+
+def test_for_a_dead_studio_nobody_waits() -> None:
+    watch = HoldWatch(Deadlines(GRID, 0, 400 * MS), 128)
+    due = GRID.start_ns(11)
+    assert watch.tick((9,) * 6, 0, due - 1) == []
+    assert watch.tick((9,) * 6, 0, due) == [(i, 10) for i in range(6)]
 
 
 def test_a_long_absence_is_filled_only_as_far_as_the_ring_reaches() -> None:

@@ -5,6 +5,7 @@ import socket
 import struct
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,8 @@ from stentor.io.wake import RING, Caller
 from stentor.model import board
 from stentor.model.rendition import AAC, RENDITIONS
 from support.edge import FAR_NS, MP3, OPUS, TITLE, Station, chunk, demux_icy, make_ring, publish
+
+DESCRIPTORS = Path("/proc/self/fd")
 
 
 @pytest.fixture
@@ -146,6 +149,22 @@ def test_a_listener_who_goes_is_noticed_without_a_send(station):
     assert len(station.edge.mounts) == 1
     client.sock.close()
     station.until(lambda: len(station.edge.mounts) == 0)
+
+
+def test_who_reconnects_in_a_loop_is_counted_and_nobody_else_misses_a_byte(station):
+    steady = station.listen()
+    station.publish(1, 2, 3)
+    descriptors = len([*DESCRIPTORS.iterdir()])
+    for turn in range(300):
+        again = station.listen("opus" if turn % 2 else "mp3")
+        assert again.status == 200
+        again.sock.close()
+        if turn % 30 == 0:
+            station.publish(4 + turn // 30)
+    station.until(lambda: len(station.edge.mounts) == 1)
+    station.until(lambda: steady.read() and steady.body == station.expected(1, 13))
+    assert station.edge.mounts.counters.joins == 301
+    assert len([*DESCRIPTORS.iterdir()]) == descriptors
 
 
 def test_what_a_listener_sends_is_thrown_away_up_to_a_limit(station):

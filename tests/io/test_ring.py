@@ -45,6 +45,37 @@ def test_a_chunk_is_written_once(path: Path) -> None:
     assert other.get(2, 2) is None and other.get(0, 1) is None and other.get(2, 0) is None
 
 
+def test_who_makes_the_program_is_known_until_they_leave(path: Path) -> None:
+    one, other, third = ring.create(path, "s", GRID, holds()), ring.Ring(path), ring.Ring(path)
+    assert not third.attended
+    assert one.attend() and one.attend()
+    assert third.attended and not other.attend()
+    assert other.publish(2, 1, b"hold", hold=True), "whoever makes the program keeps nobody from filling in"
+    other.close()
+    assert third.attended
+    one.leave()
+    assert not third.attended
+
+
+def _attend(path: Path, up: "multiprocessing.synchronize.Event") -> None:
+    ring.Ring(path).attend()
+    up.set()
+    time.sleep(60)
+
+
+def test_the_death_of_who_makes_the_program_is_known_at_once(path: Path) -> None:
+    one = ring.create(path, "s", GRID, holds())
+    spawn = multiprocessing.get_context("fork")
+    up = spawn.Event()
+    maker = spawn.Process(target=_attend, args=(path, up))
+    maker.start()
+    assert up.wait(10) and one.attended
+    assert maker.pid is not None
+    os.kill(maker.pid, signal.SIGKILL)
+    maker.join(10)
+    assert not one.attended
+
+
 @given(st.lists(st.binary(max_size=300), min_size=1, max_size=300))
 @settings(max_examples=20, deadline=None)
 def test_the_last_minute_is_there_and_no_more(tmp_path_factory: pytest.TempPathFactory, datas: list[bytes]) -> None:

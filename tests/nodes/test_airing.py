@@ -12,6 +12,7 @@ from stentor.core.tape import TapeReader, TapeWriter
 from stentor.formats import chunks
 from stentor.io import disk, keys
 from stentor.io import ring as rings
+from stentor.io.codec import Encoder
 from stentor.io.codec.decoder import Decoder
 from stentor.io.wake import Caller
 from stentor.model.grid import Grid
@@ -86,8 +87,30 @@ def test_what_is_late_is_hold_whoever_wrote_it(tmp_path: Path) -> None:
     airing = air(tmp_path, ring, range(25, 25 * 20), tone, graces_ms=(150, 400))
     found = {n: chunk.hold for n in range(2, 19) if (chunk := ring.get(OPUS.id, n)) is not None}
     assert found[2] and not found[max(found)]
-    assert min(n for n in found if n > 2) >= 7, "what edges have filled by themselves is not written any more"
+    assert min(n for n, hold in found.items() if not hold) >= 7, "what edges have filled by themselves stays hold"
     assert airing.shed_blocks >= 100, "late blocks cost nothing"
+
+
+def test_encoders_that_barely_keep_up_come_back_after_a_stall(tmp_path: Path, monkeypatch) -> None:
+    """Each block takes them 12 ms and more of its 20, so what piled up in a stall is not worked off in time."""
+    encode = Encoder.encode
+
+    def slowly(self: Encoder, samples: np.ndarray) -> list[bytes]:
+        time.sleep(0.002)
+        return encode(self, samples)
+
+    monkeypatch.setattr(Encoder, "encode", slowly)
+    ring = ring_at(tmp_path, began_s_ago=4.0)
+    deadlines = Deadlines(ring.grid, 150_000_000, 400_000_000)
+    airing = Airing(ring, deadlines, Caller(tmp_path / "wake"), TONE, lambda: None)
+    began_ns = ring.grid.t0_mono_ns
+    for i in range(100, 400):  # from 2 s before now to 4 s after
+        time.sleep(max(0.0, (began_ns + i * 20_000_000 - time.monotonic_ns()) / 1e9))
+        airing.put(Block(i * 960, tone(i), True))
+    airing.close()
+    newest = ring.get(OPUS.id, ring.head(OPUS.id))
+    assert newest is not None and not newest.hold
+    assert airing.shed_blocks < 200, "they gave up once"
 
 
 def test_after_missing_ticks_the_encoders_fall_back_onto_the_grid(tmp_path: Path) -> None:
@@ -100,6 +123,26 @@ def test_after_missing_ticks_the_encoders_fall_back_onto_the_grid(tmp_path: Path
         data = ring.get(rendition.id, 7)
         assert data is not None
         assert len(chunks.frames_of(rendition, data.data)) == ring.grid.frame_count(rendition, 7)
+
+
+def test_what_began_before_the_encoders_is_hold_as_soon_as_it_is_due(tmp_path: Path) -> None:
+    """A studio that comes back in the middle of chunk 3: nobody has to wait until the usher's grace is over."""
+    ring = ring_at(tmp_path, began_s_ago=2.2)
+    for rendition in RENDITIONS:
+        ring.publish(rendition.id, 1, holds()[rendition.id].chunk(ring.grid, 1), hold=True)
+    air(tmp_path, ring, range(90, 110), tone)
+    for rendition in RENDITIONS:
+        assert [found is not None and found.hold for found in (ring.get(rendition.id, n) for n in (2, 3))] == [True] * 2
+        assert ring.head(rendition.id) == 3, "chunk 4 will be program"
+    assert not ring.attended
+
+
+def test_while_blocks_come_the_ring_is_attended(tmp_path: Path) -> None:
+    ring, seen = ring_at(tmp_path), rings.Ring(tmp_path / "show.ring")
+    found: list[bool] = []
+    air(tmp_path, ring, range(25, 30), tone, after=lambda: found.append(seen.attended))
+    assert found == [True] * 5
+    assert not seen.attended
 
 
 def test_the_tape_holds_what_was_aired_through_a_restart(tmp_path: Path) -> None:

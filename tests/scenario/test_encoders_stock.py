@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import signal
 import sys
@@ -12,10 +13,13 @@ import pytest
 
 from support import players_whip
 from support.certs import certificate
+from support.players_browsers import screen, sound
 from support.players_encoders import HZ, Encoders, encoders, scenario
+from support.ports import free_ports
 from support.stages import strength, until
 
 HEARD = 0.08
+LOOK_S = 0.2
 LISTENS_MAX = 120  # of 0.4 s: liquidsoap takes seconds to begin
 WHIP = Path(players_whip.__file__)
 
@@ -23,6 +27,29 @@ LIQUIDSOAP = """
 set("init.allow_root", true)
 output.icecast(%mp3(bitrate=128), host="127.0.0.1", port={port}, password="{token}", mount="live", sine({hz}))
 """
+BUTT = """
+[main]
+server = live
+num_of_srv = 1
+srv_ent = live
+check_for_update = 0
+
+[audio]
+codec = {codec}
+samplerate = 48000
+channel = 2
+bitrate = 128
+
+[live]
+address = 127.0.0.1
+port = {port}
+password = {token}
+type = 1
+tls = 0
+mount = live
+usr = source
+"""
+PULSE = "pcm.!default { type pulse }\nctl.!default { type pulse }\n"  # asoundrc: what butt takes for the sound card
 SHOUT = (
     "audiotestsrc is-live=true freq={hz} volume=0.2 ! audioconvert ! {encoding} ! shout2send ip=127.0.0.1 port={port}"
 )
@@ -77,6 +104,35 @@ async def test_liquidsoap(tmp_path):
         script.write_text(LIQUIDSOAP.format(port=held.port, token=token, hz=HZ))
         await held.start("liquidsoap", str(script))
         await heard_from_desk(held)
+
+
+@needs("butt", "butt")
+@needs("Xvfb", "xvfb")
+@needs("pulseaudio", "pulseaudio")
+@pytest.mark.parametrize("codec", ["mp3", "opus"])
+@scenario
+async def test_butt_by_its_remote_control(tmp_path, codec):
+    """Its sound card is PulseAudio, where a tone sounds; it connects, disconnects and ends as its own command says."""
+    with screen(tmp_path) as display, sound(tmp_path, f"module-sine-source frequency={HZ:.0f}") as pulse:
+        async with encoders() as held:
+            control = str(free_ports(1)[0])
+            (tmp_path / "buttrc").write_text(BUTT.format(port=held.port, token=held.made.seat("desk"), codec=codec))
+            (tmp_path / ".asoundrc").write_text(PULSE)
+            environ = {"DISPLAY": display, "PULSE_SERVER": pulse, "HOME": str(tmp_path)}
+            butt = await held.start("butt", "-c", str(tmp_path / "buttrc"), "-p", control, **environ)
+
+            async def order(*options: str) -> int:
+                asked = await held.start("butt", *options, "-p", control, **environ)
+                return await asked.wait()
+
+            while await order("-s", "live"):
+                assert butt.returncode is None, await butt.stderr.read()
+                await asyncio.sleep(LOOK_S)
+            await heard_from_desk(held)
+            assert await order("-d") == 0
+            await until(lambda: not held.made.present())
+            assert await order("-q") == 0
+            await butt.wait()
 
 
 @needs("ffmpeg", "ffmpeg")

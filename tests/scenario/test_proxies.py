@@ -18,6 +18,7 @@ from support.running import Running, installation, until
 
 pytestmark = pytest.mark.scenario
 DEPLOY = Path(__file__).parents[2] / "deploy"
+IDLE_S = 2
 ROLES = {"door": 8000, "edge": 8001, "desk": 8002, "studio": 8003, "archive": 8004}
 
 
@@ -41,8 +42,9 @@ def nginx(running: Running, port: int, tmp: Path) -> list[str]:
     return ["nginx", "-c", str(tmp / "nginx.conf"), "-e", "stderr"]
 
 
-def haproxy(running: Running, port: int, tmp: Path) -> list[str]:
+def haproxy(running: Running, port: int, tmp: Path, idle_s: int = 60) -> list[str]:
     text = with_ports("haproxy.cfg", running).replace("bind :443", f"bind 127.0.0.1:{port}")
+    text = re.sub(r"(timeout (?:client|server)) 60s", rf"\1 {idle_s}s", text)
     (tmp / "haproxy.cfg").write_text(
         text.replace("/etc/stentor/tls/", f"{tmp}/").replace("maxconn 40000", "maxconn 400")
     )
@@ -60,7 +62,7 @@ PROXIES = {"nginx": nginx, "haproxy": haproxy, "caddy": caddy}
 
 
 @contextmanager
-def behind(name: str, tmp: Path) -> Iterator[tuple[Running, str, Path]]:
+def behind(name: str, tmp: Path, **options: int) -> Iterator[tuple[Running, str, Path]]:
     """An installation behind this proxy; -> with the public origin and the certificate to trust."""
     if shutil.which(name) is None:
         pytest.skip(f"{name} is not installed")
@@ -74,7 +76,7 @@ def behind(name: str, tmp: Path) -> Iterator[tuple[Running, str, Path]]:
         running.start()
         environ = running.environ | {"XDG_DATA_HOME": str(tmp), "XDG_CONFIG_HOME": str(tmp)}
         with (tmp / "proxy.log").open("wb") as log:
-            proxy = subprocess.Popen(PROXIES[name](running, port, tmp), env=environ, stdout=log, stderr=log)
+            proxy = subprocess.Popen(PROXIES[name](running, port, tmp, **options), env=environ, stdout=log, stderr=log)
         try:
             until(lambda: accepts(("127.0.0.1", port)) or proxy.poll() is not None, f"{name} is up")
             assert proxy.poll() is None, (tmp / "proxy.log").read_text()
@@ -111,3 +113,24 @@ def test_a_show_behind_one_public_origin(name: str, tmp_path: Path) -> None:
         on_air.end()
         until(lambda: curl(f"/archive/{made.show}/replay.mp3", "-r", "0-99"), "the replay is there")
         on_air.assert_heard_is_taped({"opus": raw})
+
+
+def test_a_proxy_that_cuts_idle_streams_finds_none(tmp_path: Path) -> None:
+    """It cuts what was silent for 2 s: neither a listener nor the crew's page are, for six times as long."""
+    with behind("haproxy", tmp_path, idle_s=IDLE_S) as (running, origin, chain), ExitStack() as stack:
+        environ = running.environ | {"SSL_CERT_FILE": str(chain), "CURL_CA_BUNDLE": str(chain)}
+        on_air = OnAir(running, stack, tmp_path, environ=environ)
+        token = on_air.made.crew_link.partition("#")[2]
+        events = tmp_path / "events"
+        crew = on_air.play(
+            *("curl", "-sN", "-H", f"Authorization: Bearer {token}", f"{origin}/crew/api/events"), output=events
+        )
+        listening = on_air.spawn(
+            *running.command("listen", on_air.made.listener_link, "--for", f"{6 * IDLE_S}s", "--json"),
+            output=tmp_path / "heard",
+        )
+        assert listening.wait() == 0
+        heard = json.loads((tmp_path / "heard").read_text())
+        assert (heard["fine"], heard["reconnects"], heard["missing"]) == (True, 0, 0), heard
+        assert crew.poll() is None and len(events.read_text().splitlines()) > 6 * IDLE_S
+        crew.kill()

@@ -150,7 +150,7 @@ class _WebDriver:
 
 
 @contextmanager
-def _process(log: Path, *argv: str, **environ: str) -> Iterator[subprocess.Popen[bytes]]:
+def process(log: Path, *argv: str, **environ: str) -> Iterator[subprocess.Popen[bytes]]:
     """With a session of its own, ended with all its children."""
     with log.open("ab") as out:
         process = subprocess.Popen(
@@ -169,23 +169,23 @@ def _process(log: Path, *argv: str, **environ: str) -> Iterator[subprocess.Popen
         process.wait()
 
 
-def _missing(*programs: tuple[str, str]) -> str:
+def missing(*programs: tuple[str, str]) -> str:
     """What to do to have all of these, (program, package); empty if they are here."""
     lacking = [(program, package) for program, package in programs if not shutil.which(program)]
     return "; ".join(f"{program} is not installed (apt install {package})" for program, package in lacking)
 
 
 def firefox_missing() -> str:
-    return _missing(("firefox-esr", "firefox-esr"), ("pulseaudio", "pulseaudio"))
+    return missing(("firefox-esr", "firefox-esr"), ("pulseaudio", "pulseaudio"))
 
 
 @contextmanager
-def _sound(directory: Path) -> Iterator[str]:
+def sound(directory: Path, module: str = "module-null-sink") -> Iterator[str]:
     """-> the address of a PulseAudio whose sink nobody hears: without a sink Firefox plays nothing at all."""
     path = directory / "sound.socket"
     protocol = f"module-native-protocol-unix auth-anonymous=1 socket={path}"
-    argv = ("pulseaudio", "-n", "--exit-idle-time=-1", "-L", "module-null-sink", "-L", protocol)
-    with _process(directory / "pulse.log", *argv, HOME=str(directory), XDG_RUNTIME_DIR=str(directory)):
+    argv = ("pulseaudio", "-n", "--exit-idle-time=-1", "-L", module, "-L", protocol)
+    with process(directory / "pulse.log", *argv, HOME=str(directory), XDG_RUNTIME_DIR=str(directory)):
         until(path.exists, "PulseAudio is there")
         yield f"unix:{path}"
 
@@ -199,8 +199,8 @@ def firefox(directory: Path) -> Iterator[Driven]:
     (profile / "user.js").write_text("".join(lines))
     argv = ("firefox-esr", "--headless", "--marionette", "--no-remote", "--profile", str(profile))
     with (
-        _sound(directory) as pulse,
-        _process(directory / "firefox.log", *argv, HOME=str(directory), PULSE_SERVER=pulse),
+        sound(directory) as pulse,
+        process(directory / "firefox.log", *argv, HOME=str(directory), PULSE_SERVER=pulse),
     ):
         told = profile / "MarionetteActivePort"
         port = until(lambda: told.exists() and told.read_text().strip(), "Firefox is there", PATIENCE_S)
@@ -211,7 +211,7 @@ def firefox(directory: Path) -> Iterator[Driven]:
 
 
 def webkit_missing() -> str:
-    lacking = _missing(("WebKitWebDriver", "webkit2gtk-driver"), ("Xvfb", "xvfb"))
+    lacking = missing(("WebKitWebDriver", "webkit2gtk-driver"), ("Xvfb", "xvfb"))
     return lacking or ("" if _minibrowser() else "there is no MiniBrowser with WebKitGTK")
 
 
@@ -220,23 +220,23 @@ def _minibrowser() -> str:
 
 
 @contextmanager
-def _screen(directory: Path) -> Iterator[str]:
+def screen(directory: Path) -> Iterator[str]:
     """-> the name of a display that nobody sees."""
     told = directory / "display"
     told.touch()
     argv = ("sh", "-c", f"exec Xvfb -displayfd 3 -screen 0 1024x768x24 -nolisten tcp 3>'{told}'")
-    with _process(directory / "xvfb.log", *argv):
+    with process(directory / "xvfb.log", *argv):
         yield ":" + until(lambda: told.read_text().strip(), "Xvfb is there")
 
 
 @contextmanager
-def webkit(directory: Path, port: int) -> Iterator[Driven]:
+def webkit(directory: Path, port: int, *arguments: str) -> Iterator[Driven]:
     """MiniBrowser, driven on `port`."""
-    options = {"binary": _minibrowser(), "args": ["--automation"]}
+    options = {"binary": _minibrowser(), "args": ["--automation", *arguments]}
     capabilities = {"alwaysMatch": {"webkitgtk:browserOptions": options}}
     with (
-        _screen(directory) as display,
-        _process(directory / "webkit.log", "WebKitWebDriver", f"--port={port}", DISPLAY=display, HOME=str(directory)),
+        screen(directory) as display,
+        process(directory / "webkit.log", "WebKitWebDriver", f"--port={port}", DISPLAY=display, HOME=str(directory)),
     ):
         until(lambda: accepts(("127.0.0.1", port)), "WebKitWebDriver is there")
         wire = _WebDriver(port)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -51,9 +52,11 @@ class Encoders:
         argv = ("ffmpeg", *line.split(), "-content_type", content_type or announced, *options, to)
         return await self.start(*argv)
 
-    async def start(self, *argv: str) -> asyncio.subprocess.Process:
+    async def start(self, *argv: str, **environ: str) -> asyncio.subprocess.Process:
         """An encoder; what it says can be read from its stderr."""
-        process = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.DEVNULL, stderr=-1)
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdout=asyncio.subprocess.DEVNULL, stderr=-1, env=os.environ | environ
+        )
         self._processes.append(process)
         return process
 

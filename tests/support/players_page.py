@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ HEARD_S = 20
 HEARD = "stentor.position_s !== null && !audio.paused && audio.readyState > 2"
 
 
-def listen_to_the_end(browser: Driven, running: Running, tmp: Path) -> dict[str, Any]:
-    """A show from its start to its recording; -> the page's figures after `HEARD_S`.
+def listen_to_the_end(browser: Driven, running: Running, tmp: Path, **kept: str) -> dict[str, Any]:
+    """A show from its start to its recording; -> the page's figures after `HEARD_S`. The page finds what it has `kept`
+    from a visit before.
 
     Stalls are for a calm machine to count: docs/PLAYERS.md.
     """
@@ -23,6 +25,9 @@ def listen_to_the_end(browser: Driven, running: Running, tmp: Path) -> dict[str,
         on_air = OnAir(running, stack, tmp, starts_in_s=1.0)
         on_air.speak(on_air.made.crew_link)
         browser.open(on_air.made.listener_link)
+        if kept:
+            browser.value(f"Object.assign(localStorage, {json.dumps(kept)})")
+            browser.open(on_air.made.listener_link)
         browser.until("/On air/.test(document.querySelector('#lamp').textContent)")
         browser.click("#play")
         browser.until(HEARD)

@@ -99,6 +99,12 @@ def spoken_ns(k: int, heard_ns: int) -> int:
     return (newest - (newest - k) % CODES) * PERIOD_NS
 
 
+def spoken_near_ns(k: int, about_ns: int) -> int:
+    """When the burst with code `k` began to be spoken, if that is known to be within 3.2 s of `about_ns`."""
+    nearest = (about_ns + PERIOD_NS // 2) // PERIOD_NS
+    return (nearest + (k - nearest + CODES // 2) % CODES - CODES // 2) * PERIOD_NS
+
+
 def lateness_ms(k: int, heard_ns: int) -> float:
     """From spoken to heard."""
     return (heard_ns - spoken_ns(k, heard_ns)) / 1_000_000

@@ -2,7 +2,8 @@
 
 The deadline rule keeps all writers of one machine in step without a word between them: until `hold_grace` after a chunk
 was due only the studio writes it; then the usher writes hold in its place; after `edge_grace` every edge airs the same
-bytes by itself, and the studio, however late, airs hold for that chunk too. All clocks are CLOCK_MONOTONIC.
+bytes by itself, and the studio, however late, airs hold for that chunk too. For a studio that is known to be
+dead nobody waits: its grace is 0. All clocks are CLOCK_MONOTONIC.
 """
 
 from __future__ import annotations
@@ -84,6 +85,8 @@ class HoldWatch:
         n = self.deadlines.grid.n_at(now_ns - self.deadlines.hold_grace_ns) - 1
         return n + 1 if self.deadlines.usher_at(n + 1) <= now_ns else n
 
-    def next_deadline(self, heads: tuple[int, ...]) -> int:
-        """When `tick` may next have something to say, if no chunk comes."""
-        return self.deadlines.usher_at(max(FIRST_N, min(heads) + 1))
+    def next_look(self, heads: tuple[int, ...], now_ns: int) -> int | None:
+        """When the next chunk is due, or its grace is over; None if both are past."""
+        n = max(FIRST_N, min(heads) + 1)
+        moments = (self.deadlines.grid.start_ns(n + 1), self.deadlines.usher_at(n))
+        return min((moment for moment in moments if moment > now_ns), default=None)

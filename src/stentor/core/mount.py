@@ -15,13 +15,13 @@ from typing import NamedTuple
 from stentor.formats import icy, ranges, ticket
 from stentor.formats.now import response as now_response
 from stentor.formats.problem import refusal
+from stentor.formats.query import BadNumber, number
 from stentor.model.grid import SAMPLE_RATE, Grid
 from stentor.model.http import Headers, Request, Response
 from stentor.model.rendition import BY_NAME, Rendition
 
 RETRY_AFTER_S = 5
 _SUFFIXES = (".mp3", ".mp4", ".m4a")
-_NUMBER_DIGITS_MAX = 10
 _ENDLESS = 2**62  # stands for the size of a stream in the arithmetic of ranges
 _PROBE = (0, 1)  # what Safari asks for before it plays
 _ANY_ORIGIN = ("Access-Control-Allow-Origin", "*")
@@ -112,8 +112,8 @@ def _admit(token: str, name: str, request: Request, view: View, now: int) -> Lis
 
 def _listen(rendition: Rendition, request: Request) -> Listen | Response:
     try:
-        from_n, burst = _number(request.query, "from"), _number(request.query, "burst")
-    except ValueError as error:
+        from_n, burst = number(request.query, "from"), number(request.query, "burst")
+    except BadNumber as error:
         return refusal(400, "bad-query", "Bad Request", str(error))
     wants_titles = not rendition.framed and request.headers.get("icy-metadata", "").strip() == "1"
     wanted = request.headers.get("range")
@@ -124,16 +124,6 @@ def _listen(rendition: Rendition, request: Request) -> Listen | Response:
 
 def _without_suffix(name: str) -> str:
     return next((name.removesuffix(suffix) for suffix in _SUFFIXES if name.endswith(suffix)), name)
-
-
-def _number(query: Mapping[str, str], name: str) -> int | None:
-    """A count in the query; None if it is not given. Raises `ValueError` for what is no count."""
-    text = query.get(name)
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= _NUMBER_DIGITS_MAX):
-        raise ValueError(f"{name} is not a number of at most {_NUMBER_DIGITS_MAX} digits")
-    return int(text)
 
 
 def head(listen: Listen, grid: Grid, n: int, newest: int, now_ns: int, title: str) -> Response:

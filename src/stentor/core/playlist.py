@@ -15,6 +15,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from stentor.formats import m3u8
+from stentor.formats.query import BadNumber, is_number, number
 from stentor.model.grid import FIRST_N, SAMPLE_RATE, Grid
 from stentor.model.rendition import AAC, AAC_LOW, OPUS, Rendition
 
@@ -28,7 +29,6 @@ SEGMENTS_MAX = 10  # whole ones in a live playlist; the ring keeps half as much 
 PARTS_OF_SEGMENTS = 3  # of the newest whole segments the parts are listed too
 SKIP_TARGETS = 6  # a delta update leaves out what is older than so many target durations
 AHEAD_SEGMENTS_MAX = 2  # a request for something further ahead is a mistake
-_DIGITS_MAX = 10
 
 
 class BadRequest(ValueError):
@@ -45,19 +45,13 @@ class Directives(NamedTuple):
 
 def directives(query: Mapping[str, str]) -> Directives:
     """From a request's query; other fields are nobody's. Raises `BadRequest`."""
-    msn, part = _number(query, "_HLS_msn"), _number(query, "_HLS_part")
+    try:
+        msn, part = number(query, "_HLS_msn"), number(query, "_HLS_part")
+    except BadNumber as error:
+        raise BadRequest(str(error)) from None
     if part is not None and msn is None:
         raise BadRequest("_HLS_part needs _HLS_msn")
     return Directives(msn, part, query.get("_HLS_skip") in ("YES", "v2"))
-
-
-def _number(query: Mapping[str, str], name: str) -> int | None:
-    text = query.get(name)
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX):
-        raise BadRequest(f"{name} is not a number of at most {_DIGITS_MAX} digits")
-    return int(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +158,7 @@ def parse_name(name: str) -> tuple[int, int | None] | None:
 
 def _is_number(text: str) -> bool:
     """As we write it, so that everything has one name."""
-    return text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX and (text == "0" or text[0] != "0")
+    return is_number(text) and (text == "0" or text[0] != "0")
 
 
 class Kind(Enum):

@@ -30,7 +30,7 @@ BODY_BYTES_MAX = 16 * 1024 * 1024
 _HEAD = struct.Struct(">4sBBHQQI")
 HEAD_BYTES = _HEAD.size
 _ENTRY = struct.Struct(">HHI32s")
-_TAIL = struct.Struct(">I32s")
+TAIL = struct.Struct(">I32s")  # CRC, chain
 
 PART_META = 0  # JSON
 PART_SIGNATURE = 1  # Ed25519 over `SIGNED_PREFIX` + the bytes of PART_META
@@ -136,7 +136,7 @@ def encode(kind: Kind, n: int, last: int, parts: Sequence[Part], chain: bytes) -
     assert len(parts) <= PARTS_MAX and len(body) <= BODY_BYTES_MAX
     linked = _HEAD.pack(MAGIC, kind, 0, len(parts), n, last, len(table) + len(body)) + table
     after = chain if kind is Kind.SEGMENT else link(chain, linked)
-    return linked + body + _TAIL.pack(zlib.crc32(body, zlib.crc32(linked)), after), after
+    return linked + body + TAIL.pack(zlib.crc32(body, zlib.crc32(linked)), after), after
 
 
 def plain(part_id: int, data: bytes) -> Part:
@@ -161,12 +161,12 @@ def read(buffer: bytes | memoryview, offset: int = 0, *, chunks_later: bool = Fa
     table_end, stop = table_at + count * _ENTRY.size, table_at + length
     if count > PARTS_MAX or length > BODY_BYTES_MAX + count * _ENTRY.size or stop < table_end:
         return Broken(offset, "impossible sizes in a record head", False)
-    if stop + _TAIL.size > size:
+    if stop + TAIL.size > size:
         return Broken(offset, "record cut short", True)
-    crc, _ = _TAIL.unpack_from(buffer, stop)
+    crc, _ = TAIL.unpack_from(buffer, stop)
     unseen = chunks_later and kind == Kind.CHUNKS
     if not unseen and zlib.crc32(memoryview(buffer)[offset:stop]) != crc:
-        return Broken(offset, "checksum does not match", stop + _TAIL.size == size)
+        return Broken(offset, "checksum does not match", stop + TAIL.size == size)
     try:
         return parse(buffer, offset)
     except ValueError as error:
@@ -183,8 +183,8 @@ def parse(buffer: bytes | memoryview, offset: int) -> Record:
     *offsets, parts_end = accumulate(lengths, initial=table_end)
     if parts_end != stop or any(table[1::4]) or len(set(ids)) != count:
         raise ValueError("the table does not add up")
-    linked, end = bytes(memoryview(buffer)[offset:table_end]), stop + _TAIL.size
-    _, chain = _TAIL.unpack_from(buffer, stop)
+    linked, end = bytes(memoryview(buffer)[offset:table_end]), stop + TAIL.size
+    _, chain = TAIL.unpack_from(buffer, stop)
     return Record(_KINDS[kind], n, last, ids, table[3::4], lengths, tuple(offsets), linked, chain, offset, end)
 
 

@@ -15,7 +15,6 @@ from typing import NamedTuple
 from stentor.formats import tape
 
 _FIRST = struct.Struct(">4sBBH")  # magic, kind, flags, part count: alike in all rows
-_TAIL = struct.Struct(">I32s")
 
 
 class Row(NamedTuple):
@@ -52,10 +51,10 @@ class Rows:
         lengths = row[5::2]
         parts = sum(lengths)
         stop = body + parts
-        end = stop + _TAIL.size
+        end = stop + tape.TAIL.size
         if not parts or row[3] != self._before_parts + parts or parts > tape.BODY_BYTES_MAX or end > len(buffer):
             return None
-        crc, chain = _TAIL.unpack_from(buffer, stop)
+        crc, chain = tape.TAIL.unpack_from(buffer, stop)
         return Row(offset, body, stop, end, row[1], lengths, crc, chain)
 
     def digests(self, buffer: memoryview, row: Row) -> tuple[bytes, ...]:

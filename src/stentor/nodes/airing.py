@@ -13,14 +13,16 @@ import numpy.typing as npt
 import structlog
 
 from stentor.core.chunker import Chunk, Chunker
-from stentor.core.hold import Deadlines, slice_at
+from stentor.core.hold import Deadlines, HoldWatch, slice_at
 from stentor.io.codec import Encoder
 from stentor.io.ring import Ring
 from stentor.io.wake import RING, Caller
+from stentor.model.grid import SAMPLE_RATE
 from stentor.model.rendition import RENDITIONS, Rendition
 
 Samples = npt.NDArray[np.float32]
 BLOCKS_MAX = 150  # three seconds of program may wait for the encoders
+FRESH_NS = 100_000_000  # encoders that begin anew begin with a block no older than this, if there is one
 LOCK_TRIES, LOCK_WAIT_S = 20, 0.001
 log = structlog.get_logger()
 
@@ -43,6 +45,11 @@ class Lane:
         self._encoder = Encoder(rendition)
         self._chunker = Chunker(rendition, ring.grid, first_frame)
 
+    @property
+    def next_n(self) -> int:
+        """The chunk in hand; those before it come from this lane no more."""
+        return self._chunker.n
+
     def feed(self, samples: Samples) -> list[Chunk]:
         skipped = min(self._skip, len(samples))
         self._skip -= skipped
@@ -64,6 +71,8 @@ class Airing:
         self._ring, self._deadlines, self._caller, self._tone, self._after = ring, deadlines, caller, tone, after
         self._blocks: queue.Queue[Block | None] = queue.Queue(BLOCKS_MAX)
         self._lanes: list[Lane] = []
+        self._attending = self._gave_up = False
+        self._due_is_hold = HoldWatch(Deadlines(ring.grid, 0, 0), ring.slots)
         self._next_position = -1
         self._voiced: dict[int, bool] = {}
         self._was_voiced = False
@@ -81,6 +90,7 @@ class Airing:
     def close(self) -> None:
         self._blocks.put(None)
         self._thread.join(5)
+        self._ring.leave()
 
     def _run(self) -> None:
         while (block := self._blocks.get()) is not None:
@@ -94,26 +104,50 @@ class Airing:
                 log.exception("airing failed", position=block.position)
 
     def _air(self, block: Block) -> None:
-        if self._deadlines.studio_must_hold(block.position // self._ring.grid.chunk_samples, time.monotonic_ns()):
+        self._attending = self._attending or self._ring.attend()
+        if self._is_late(block, time.monotonic_ns()):
             self._shed()
             return
         if block.position != self._next_position:
             self._lanes = [Lane(rendition, self._ring, block.position) for rendition in RENDITIONS]
+            self._gave_up = False
         self._next_position = block.position + len(block.samples)
         self._note_voice(block)
         samples = self._with_hold(block)
-        published = False
+        published = self._fill()
         for lane in self._lanes:
             for chunk in lane.feed(samples):
                 published |= self._publish(lane.rendition, chunk)
         if published:
             self._caller.call(RING)
 
+    def _fill(self) -> bool:
+        """Hold, as soon as it is due, for what began before the lanes did: the usher would wait for us."""
+        heads, published = self._ring.heads().by_id, False
+        if all(lane.next_n <= heads[lane.rendition.id] + 1 for lane in self._lanes):
+            return False
+        begun = {lane.rendition.id: lane.next_n for lane in self._lanes}
+        for rendition_id, n in self._due_is_hold.tick(heads, self._ring.end_n, time.monotonic_ns()):
+            if n < begun[rendition_id]:
+                data = self._ring.holds[rendition_id].chunk(self._ring.grid, n)
+                published |= publish(self._ring, rendition_id, n, data, hold=True)
+        return published
+
+    def _is_late(self, block: Block, now_ns: int) -> bool:
+        """Whether hold has its place. Encoders that gave up once do not begin with old blocks either: from there, ones
+        that barely keep up with the program would be late with that chunk too, and give up again, and again."""
+        grid = self._ring.grid
+        if self._deadlines.studio_must_hold(block.position // grid.chunk_samples, now_ns):
+            return True
+        made_ns = grid.t0_mono_ns + block.position * 1_000_000_000 // SAMPLE_RATE
+        return self._gave_up and now_ns - made_ns > FRESH_NS and not self._blocks.empty()
+
     def _shed(self) -> None:
         """Hold has taken this block's place: work on it would only make the next ones late too."""
         if self._next_position >= 0:
             log.warning("airing is late; encoders begin anew", waiting=self._blocks.qsize())
         self._next_position = -1
+        self._gave_up = True
         self.shed_blocks += 1
 
     def _note_voice(self, block: Block) -> None:

@@ -61,20 +61,22 @@ class Usher:
             log.warning("no ring", path=stage.ring, error=str(error))
         return self._ring
 
-    def watch(self) -> None:
-        """Fill what is overdue."""
+    def watch(self) -> float | None:
+        """Fill what is overdue; -> seconds until the next look is of use."""
         ring = self._attach()
         if ring is None:
-            return
-        graces = (self._settings.hold_grace_ms * 1_000_000, self._settings.edge_grace_ms * 1_000_000)
-        watch = HoldWatch(Deadlines(ring.grid, *graces), ring.slots)
-        written = 0
-        for rendition_id, n in watch.tick(ring.heads().by_id, ring.end_n, time.monotonic_ns()):
+            return None
+        grace_ms = self._settings.hold_grace_ms if ring.attended else 0
+        deadlines = Deadlines(ring.grid, grace_ms * 1_000_000, self._settings.edge_grace_ms * 1_000_000)
+        watch, now_ns, written = HoldWatch(deadlines, ring.slots), time.monotonic_ns(), 0
+        for rendition_id, n in watch.tick(ring.heads().by_id, ring.end_n, now_ns):
             data = ring.holds[rendition_id].chunk(ring.grid, n)
             written += publish(ring, rendition_id, n, data, hold=True)
         if written:
             self._hold_chunks += written
             self._caller.call(RING)
+        look_ns = watch.next_look(ring.heads().by_id, now_ns)
+        return None if look_ns is None else max(0, look_ns - time.monotonic_ns()) / 1e9
 
     def announce(self) -> None:
         """Sign and publish `now` for every show on the board."""
@@ -99,15 +101,17 @@ class Usher:
             group.create_task(self._lines.run(stop))
 
 
-async def _every(seconds: float, do: Callable[[], None], stop: asyncio.Event) -> None:
-    """Call `do` every `seconds` until `stop`. What fails is logged: the usher outlives a bad value on the board."""
+async def _every(seconds: float, do: Callable[[], float | None], stop: asyncio.Event) -> None:
+    """Call `do` every `seconds`, or as soon as it asks for, until `stop`. What fails is logged: the usher outlives a
+    bad value on the board."""
     while not stop.is_set():
+        soon_s: float | None = None
         try:
-            do()
+            soon_s = do()
         except (OSError, ValueError) as error:
             log.error("the usher could not do its round", error=str(error))
         try:
-            await asyncio.wait_for(stop.wait(), seconds)
+            await asyncio.wait_for(stop.wait(), seconds if soon_s is None else min(seconds, soon_s))
         except TimeoutError:
             continue
 

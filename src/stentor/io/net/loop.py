@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 
 READABLE = select.EPOLLIN
+ENDED = select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP  # the peer sends nothing any more
 Handler = Callable[[int, int], object]  # (descriptor, epoll mask)
 EVENTS_A_TURN = 256  # events handled between two ticks
 TURN_S = 0.01  # so long at most: a TLS handshake takes as much time as fifty requests

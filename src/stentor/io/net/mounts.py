@@ -19,7 +19,7 @@ from typing import NamedTuple
 from stentor.formats import icy
 from stentor.io.net.flock import GONE, Flock
 from stentor.io.net.listener import Behind, Channel
-from stentor.io.net.loop import Loop
+from stentor.io.net.loop import ENDED, Loop
 from stentor.model.ports import Fate, Feed, JudgesLag
 
 CHUNKS_A_TURN = 4  # of one feed, before anything else gets its turn
@@ -30,7 +30,6 @@ SWEEP_S = 0.5
 _READ_BYTES = 4_096
 _QUIET = select.EPOLLIN | select.EPOLLRDHUP
 _EAGER = _QUIET | select.EPOLLOUT
-_GONE = select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP
 
 
 @dataclass(slots=True)
@@ -161,7 +160,7 @@ class Mounts:
         self._loop.watch(fd, _EAGER, self._handler)
 
     def _on_event(self, fd: int, mask: int) -> None:
-        if mask & _GONE:
+        if mask & ENDED:
             self._part(fd)
             return
         if mask & select.EPOLLOUT and fd in self._behind:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from stentor.formats import proxy
 from stentor.formats.problem import refusal
 from stentor.io.net.http import Ready, RequestReader, encode
-from stentor.io.net.loop import TURN_S, Loop
+from stentor.io.net.loop import ENDED, TURN_S, Loop
 from stentor.io.net.sockets import accept
 from stentor.io.net.tls import wrap
 from stentor.model.http import Request, Response
@@ -29,7 +29,6 @@ LINGER_S = 2.0  # after the last answer: how long the peer may take to close, le
 SWEEP_S = 0.5
 _IN = select.EPOLLIN
 _OUT = select.EPOLLOUT
-_GONE = select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP
 
 
 class Handover(NamedTuple):
@@ -259,7 +258,7 @@ class Server:
             self._flush(fd, connection)
         elif mask & _IN:
             self._read(fd, connection)
-        elif mask & _GONE:
+        elif mask & ENDED:
             self._close(fd)
 
     def _read(self, fd: int, connection: _Connection) -> None:

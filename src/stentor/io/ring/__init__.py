@@ -8,7 +8,8 @@ Layout of the file (little-endian, in tmpfs):
     4096     packed holds, then slots[rendition][n % slots]: u64 n, u32 length, u32 flags, u32 crc32, u32 spare, bytes
 
 A slot is written as n = 0, contents, n; a reader copies it and looks at n again, so a writer killed half-way leaves a
-slot that nobody takes. Writers exclude each other with flock, which the kernel drops when its holder dies.
+slot that nobody takes. Writers exclude each other with flock, which the kernel drops when its holder dies. Likewise the
+studio holds a lock on the first byte (fcntl(2), open file description locks) for as long as it makes the program.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ _LIVE_AT, _END_AT = 72, 80  # of the fields above
 _HEADS, _HOLDS, _DATA = 512, 1024, 4096
 _SLOT = struct.Struct("<QIIII")
 _U64 = struct.Struct("<Q")
+_LOCK = struct.Struct("hhqqi0q")  # struct flock: type, whence, start, length, pid
 _PAIR = struct.Struct("<II")
 
 
@@ -160,6 +162,24 @@ class Ring:
             return True
         finally:
             fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def attend(self) -> bool:
+        """Say that the program is made by this process, until `leave` or its death; False if another one does."""
+        try:
+            fcntl.fcntl(self._file, fcntl.F_OFD_SETLK, _LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0))
+        except BlockingIOError:
+            return False
+        return True
+
+    def leave(self) -> None:
+        fcntl.fcntl(self._file, fcntl.F_OFD_SETLK, _LOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, 0, 1, 0))
+
+    @property
+    def attended(self) -> bool:
+        """Whether somebody else who attached this ring makes the program, and lives."""
+        asked = _LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
+        found = _LOCK.unpack(fcntl.fcntl(self._file, fcntl.F_OFD_GETLK, asked))
+        return bool(found[0] != fcntl.F_UNLCK)
 
     @property
     def live_n(self) -> int:
