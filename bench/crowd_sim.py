@@ -36,7 +36,7 @@ DOORS = 48
 SHOWS_UP = 0.9
 STAY_S = 2_400.0
 EDGE_SEATS, EDGE_JOINS_S = 80_000, 2_000  # of one machine of two cores: docs/PERFORMANCE.md, with TLS and room to spare
-FULL = 0.995
+SHARES = (50, 80, 90, 95)  # percent of those who fit
 MEMORY_PLACES = 1_000_000
 SECRET = bytes(32)
 Numbers = npt.NDArray[np.int64]
@@ -137,17 +137,18 @@ class House:
 
 def night(scale: Scale) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="stentor-bench-", dir="/dev/shm") as directory_:
-        house, full_s, look = House(scale, Path(directory_)), None, 0
+        house, look = House(scale, Path(directory_)), 0
+        reached_s: dict[str, float] = {}
         while look * LOOK_MS < scale.seconds_max * 1_000:
             house.look(look)
             look += 1
-            if full_s is None and house.listening >= FULL * min(house.seats, scale.people * SHOWS_UP):
-                full_s = look * LOOK_MS / 1_000
+            percent = 100 * house.listening / min(house.seats, scale.people)
+            reached_s |= {f"full_{x}_s": look * LOOK_MS / 1e3 for x in SHARES if x <= percent} | reached_s
     polls_s = np.array(house.crowd.polls, np.int64)[: look // 4 * 4].reshape(-1, 1_000 // LOOK_MS).sum(axis=1)
     return {
         "people": scale.people,
         "seats": house.seats,
-        "full_s": full_s,
+        **reached_s,
         "listening": house.listening,
         "seats_exceeded_by": house.excess,
         "waiting": house.decision.waiting,
