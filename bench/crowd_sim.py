@@ -122,15 +122,15 @@ class House:
         """What the usher does in one look; its time counts."""
         before, more = time.process_time(), True
         while more:
-            began = time.perf_counter()
+            began = time.thread_time()
             more = self.roll.step()
-            self.step_ms_max = max(self.step_ms_max, (time.perf_counter() - began) * 1_000)
+            self.step_ms_max = max(self.step_ms_max, (time.thread_time() - began) * 1_000)
         settled = draw.settled(T0_S + now_ms // 1_000, T0_S)
         facts = Facts(self.seats, self.listening, arrivals, tickets, DOORS, settled=settled)
-        began = time.perf_counter()
+        began = time.thread_time()
         decision = self.admission.tick(now_ms, facts, self.roll.order)
         self.roll.order.points(decision.mark, 64)
-        self.step_ms_max = max(self.step_ms_max, (time.perf_counter() - began) * 1_000)
+        self.step_ms_max = max(self.step_ms_max, (time.thread_time() - began) * 1_000)
         self.cpu_s += time.process_time() - before
         return decision
 
@@ -156,7 +156,7 @@ def night(scale: Scale) -> dict[str, Any]:
         "now_polls_s_mean": round(float(polls_s[RUSH_S:].mean())),
         "usher_cpu_s": round(house.cpu_s, 2),
         "usher_cpu_share": round(house.cpu_s / (look * LOOK_MS / 1_000), 3),
-        "usher_step_ms_max": round(house.step_ms_max, 1),
+        "usher_step_cpu_ms_max": round(house.step_ms_max, 1),
         "simulated_s": scale.seconds_max,
     }
 
@@ -183,9 +183,9 @@ def drawn(places: int) -> dict[str, Any]:
         roll.begin_draw("")
         more = True
         while more:
-            step_s = time.perf_counter()
+            step_s = time.thread_time()
             more = roll.step()
-            step_s_max = max(step_s_max, time.perf_counter() - step_s)
+            step_s_max = max(step_s_max, time.thread_time() - step_s)
         assert roll.drawn is not None and roll.drawn.places == places
         return {
             "places": places,
@@ -193,7 +193,7 @@ def drawn(places: int) -> dict[str, Any]:
             "peak_mb_over_idle": round(_status_mb("VmHWM") - idle_mb, 1),
             "read_cpu_s": round(read_s, 2),
             "draw_cpu_s": round(time.process_time() - began, 2),
-            "step_ms_max": round(step_s_max * 1_000, 1),
+            "step_cpu_ms_max": round(step_s_max * 1_000, 1),
         }
 
 
