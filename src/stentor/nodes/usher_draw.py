@@ -82,8 +82,8 @@ class Roll:
         early = (records & np.uint64(0xFFFFFFFF)) < self.base_s
         if self._drawing is None:
             self._gathered.add(records[early])
-            self._late.append(records[~early])
-        else:
+            records = records[~early]
+        if len(records):
             self._late.append(records)
 
     def _draw(self) -> None:
