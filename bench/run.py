@@ -25,6 +25,7 @@ QUICK = {  # what makes a bench a matter of a minute; results of such runs are s
     "mouth": ["--quick"],
     "stage": ["--speakers", "2", "--seconds", "5"],
     "stalled": ["--quick"],
+    "ticket": ["--quick"],
     "tls": ["--quick"],
 }
 

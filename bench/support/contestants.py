@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stentor.core import hold
+from stentor.core.keys import Key, admission
 from stentor.formats import ticket
 from stentor.io.board import Board
 from stentor.io.codec import make_holds
-from stentor.io.keys import ticket_key
+from stentor.io.keys import GroupKeys
 from stentor.io.ring import create
 from stentor.io.wake import RING, Caller
 from stentor.model import board
@@ -126,10 +127,11 @@ def playlists(server: Contestant) -> list[str]:
 
 def _tickets(settings: Settings, count: int) -> list[str]:
     """A path with a ticket of its own for every listener."""
-    key, tag, now = ticket_key(settings.keys_dir), ticket.show_tag(SHOW), int(time.time())
-    kind, cls = ticket.Kind.TICKET, ticket.Class.DRAWN
-    tokens = (ticket.Token(kind, tag, cls, seq, now, now, now + TICKET_LIFE_S) for seq in range(1, count + 1))
-    return [f"/live/{ticket.mint(token, key)}/{OPUS.name}" for token in tokens]
+    tag, now = ticket.show_tag(SHOW), int(time.time())
+    hour, group = now // ticket.HOUR_S, settings.edge_group
+    key = Key(ticket.hour_id(hour), GroupKeys(settings.keys_dir, group).hour(hour), group)
+    minted = (admission(key, tag, seq, now, TICKET_LIFE_S) for seq in range(1, count + 1))
+    return [f"/live/{text}/{OPUS.name}" for text in minted]
 
 
 @contextlib.contextmanager

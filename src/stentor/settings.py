@@ -74,7 +74,10 @@ class Settings:
     idle_timeout_s: float = _setting(30.0, "A kept-alive connection without a request.")
     burst_s: float = _setting(4.0, "Audio sent at once to a new MP3 listener.")
     calls_per_s: int = _setting(1_000, "Places of a waiting room that are called in a second: each is a TLS handshake.")
-    ticket_life_s: int = _setting(86_400, "From the making of a ticket to its expiry.")
+    ticket_life_s: int = _setting(
+        3_600, "From the making of a ticket to its expiry, an hour at most; who listens gets one to come back by."
+    )
+    edge_group: int = _setting(1, "Group of the edges whose keys door and edges of this installation go by.")
     tape_memory_bytes_max: int = _setting(64 * 1024 * 1024, "Tape records kept in memory while the disk fails.")
     stems: bool = _setting(True, "Whether each speaker's own packets are kept beside the tape.")
 
@@ -89,6 +92,8 @@ class Settings:
         _require(bool(self.tls_chain) == bool(self.tls_key), "tls_chain and tls_key are set together, or not at all")
         _require(bool(self.turn_urls) == bool(self.turn_secret), "turn_urls and turn_secret are set together, or not")
         _require(self.calls_per_s >= 1, "calls_per_s must be 1 or more")
+        _require(1 <= self.ticket_life_s <= 3_600, "ticket_life_s must be 3600 or less: a ticket's key lives no longer")
+        _require(0 <= self.edge_group <= 65_535, "edge_group must be 65535 or less")
         _require(self.edges >= 1 and self.doors >= 1, "at least one edge and one door")
 
     @property

@@ -23,6 +23,7 @@ import numpy as np
 import stentor.web
 from stentor.formats.chunks import HOLD_PERIOD_SAMPLES, Hold, header
 from stentor.formats.problem import CONTENT_TYPE, problem
+from stentor.io.assets import lean
 from stentor.model.grid import Grid
 from stentor.model.rendition import AAC, BY_NAME, OPUS, Rendition
 
@@ -31,6 +32,12 @@ SHOW = "night"
 RING_S = 60
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".html": "text/html; charset=utf-8"}
 _ENCODERS = {"opus": ("libopus", "flt", {"frame_duration": "20"}), "aac": ("aac", "fltp", {})}
+
+
+def served(file: Path) -> bytes:
+    """A file of the pages as the door sends it."""
+    is_ours = file.suffix == ".js" and file.parent.name != "vendor"
+    return lean(file.read_text()).encode() if is_ours else file.read_bytes()
 
 
 def tone(samples: int) -> np.ndarray:
@@ -87,6 +94,7 @@ class Station:
         self.asked: list[str] = []
         self.asked_of: dict[str, list[str]] = {"media": [], "page": []}
         self.tickets: set[str] = set()
+        self.renews = True  # whether whoever listens is given a ticket to come back by
         self.skipped: set[int] = set()
         self.headers_sent: dict[str, bytes] = {name: header(BY_NAME[name]) for name in self.programs}
         self.publish_lag_s = 0.01
@@ -192,7 +200,7 @@ class Station:
             answer(request, recording(20), "audio/mp4")
         elif path.startswith("/assets/"):
             file = WEB / path.split("/", 3)[3]
-            answer(request, file.read_bytes(), TYPES[file.suffix])
+            answer(request, served(file), TYPES[file.suffix])
         else:
             refuse(request, 404, "not-found")
 
@@ -233,6 +241,9 @@ class Station:
             "Now-Ms": self.grid.t0_wall_ns // 10**6 + self.show_ns() // 10**6,
         }  # fmt: skip
         fields = {f"Stentor-{key}": str(value) for key, value in stamps.items()}
+        if self.renews:
+            fields["Stentor-Ticket"] = f"again-{ticket.removeprefix('again-')}"
+            self.tickets.add(fields["Stentor-Ticket"])
         fields["Access-Control-Expose-Headers"] = ", ".join(fields)
         start(request, "audio/mp4", {**fields, "Connection": "close"})
         request.wfile.write(self.headers_sent[name])

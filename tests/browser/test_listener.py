@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from browser.station import SHOW, WEB, Station
+from browser.station import SHOW, WEB, Station, served
 from browser.waiting import until
 
 PAGE_BYTES_MAX = 20_000
@@ -97,6 +97,38 @@ def test_a_revoked_ticket_is_renewed(browse: Browse, station: Station) -> None:
     station.cut()
     until(page, "(n) => stentor.n > n", arg=station.head + 4)
     assert sum(path.endswith("/join") for path in station.asked) == 2
+
+
+def joins(station: Station) -> int:
+    return sum(path.endswith("/join") for path in station.asked)
+
+
+def test_comes_back_by_the_ticket_of_the_edge_and_not_by_way_of_the_door(browse: Browse, station: Station) -> None:
+    page = browse(station.url)
+    press(page)
+    plays_on(page, 1)
+    station.tickets = {one for one in station.tickets if one.startswith("again-")}  # what the door gave has expired
+    station.cut()
+    until(page, "(n) => stentor.n > n", arg=station.head + 4)
+    assert joins(station) == 1
+    assert figure(page, "skips") == 0
+
+
+def test_a_reload_keeps_the_ticket_and_a_copied_tab_gets_its_own(browse: Browse, station: Station) -> None:
+    page = browse(station.url)
+    press(page)
+    plays_on(page, 1)
+    page.reload()
+    press(page)
+    plays_on(page, 1)
+    assert joins(station) == 1
+    with page.expect_popup() as opened:
+        page.evaluate("void window.open(location.href)")  # with a copy of this tab's session storage
+    press(opened.value)
+    plays_on(opened.value, 1)
+    assert joins(station) == 2
+    playing = {path.split("/")[2] for path in station.asked if path.startswith("/live/again-")}
+    assert len(playing) == 1, "the second tab has not come back by the first one's ticket"
 
 
 def test_jumps_over_chunks_that_were_never_sent(browse: Browse, station: Station) -> None:
@@ -225,7 +257,7 @@ def test_the_page_is_small_and_asks_nobody_else(browse: Browse, station: Station
     press(page)
     before = urls[: next(k for k, url in enumerate(urls) if "/live/" in url)]
     files = {WEB / url.split("/assets/00000000/")[1] for url in before if "/assets/" in url}
-    sizes = {file.name: len(gzip.compress(file.read_bytes())) for file in files}
+    sizes = {file.name: len(gzip.compress(served(file))) for file in files}
     sizes["index.html"] = len(gzip.compress(station.html()))
     assert {"listen.js", "push.js", "theme.css"} <= sizes.keys()
     assert sum(sizes.values()) <= PAGE_BYTES_MAX, sizes

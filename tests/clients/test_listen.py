@@ -23,17 +23,17 @@ def chunk(n: int) -> bytes:
     return chunks.build(OPUS, GRID, n, [bytes(40 + n)] * GRID.frame_count(OPUS, n))
 
 
-def respond(body: bytes, status: str = "200 OK", kind: str = "audio/mp4", **headers: int) -> bytes:
+def respond(body: bytes, status: str = "200 OK", kind: str = "audio/mp4", **headers: object) -> bytes:
     lines = [f"HTTP/1.1 {status}", f"Content-Type: {kind}", "Connection: close"]
     lines += [f"Stentor-{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def stream(first: int, *numbers: int, cut: int = 0) -> bytes:
+def stream(first: int, *numbers: int, cut: int = 0, **headers: str) -> bytes:
     body = chunks.header(OPUS) + b"".join(map(chunk, numbers))
     t0_ms = GRID.t0_wall_ns // 1_000_000
     clock = {"T0_Ms": t0_ms, "Chunk_Ms": 500, "Now_Ms": t0_ms + 10_000, "N": first, "Head": first}
-    return respond(body[: len(body) - cut], **clock)
+    return respond(body[: len(body) - cut], **clock, **headers)
 
 
 def refuse(status: int, code: str) -> bytes:
@@ -103,6 +103,21 @@ def test_lost_chunks_are_told() -> None:
 def test_an_edge_without_a_show_is_asked_again() -> None:
     listener, _ = hear(lambda _: refuse(503, "no-show"), lambda _: stream(3, *range(3, END_N)))
     assert listener.fine and listener.report()["refusals"] == 1
+
+
+def test_it_comes_back_by_the_ticket_that_the_edge_gave() -> None:
+    listener, asked = hear(
+        lambda _: stream(3, 3, 4, Ticket="R" * 64), lambda _: stream(5, 5, 6), lambda _: stream(7, *range(7, END_N))
+    )
+    assert listener.fine and listener.joins == 1
+    assert [path.split("/")[2][0] for path in asked if path.startswith("/live/")] == ["T", "R", "R"]
+
+
+@pytest.mark.parametrize("ticket", ["", "../secret", "x" * 200, "a b"])
+def test_what_is_no_ticket_is_not_taken_for_one(ticket: str) -> None:
+    listener, asked = hear(lambda _: stream(3, 3, Ticket=ticket), lambda _: stream(4, *range(4, END_N)))
+    assert listener.fine and listener.joins == 1
+    assert {path.split("/")[2] for path in asked if path.startswith("/live/")} == {"T" * 64}
 
 
 def test_a_ticket_that_is_refused_is_given_back_once() -> None:

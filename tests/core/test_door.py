@@ -26,6 +26,7 @@ def ask(path: str, method: str = "GET", origins: Origins = PORTS, **changes: Any
         "origins": origins,
         "now_text": {"talk": NOW}.get,
         "mint": lambda show: Ticket(f"T-{show}", 7, 99_000),
+        "mint_lasting": lambda show: Ticket(f"K-{show}", 8, 999_000),
         "listener_page": lambda show: File("text/html", f"<p>{show}".encode(), b"small"),
         "shows_page": lambda listing: File("text/html", listing.encode()),
         "asset": lambda tree, name: SCRIPT if (tree, name) == ("cafe0001", "listen/x.js") else None,
@@ -76,18 +77,18 @@ def test_join_gives_a_ticket_that_nobody_keeps(method: str) -> None:
 
 @pytest.mark.parametrize("path", ["/s/talk/join", "/s/talk/listen.mp3"])
 def test_without_numbers_there_are_no_tickets(path: str) -> None:
-    response = ask(path, mint=lambda show: None)
+    response = ask(path, mint=lambda show: None, mint_lasting=lambda show: None)
     assert (response.status, code(response), header(response, "Retry-After")) == (503, "no-tickets", "2")
 
 
 @pytest.mark.parametrize(
     ("host", "origins", "location"),
     [
-        ("radio.example:8000", PORTS, "http://radio.example:8001/live/T-talk/mp3"),
-        ("[::1]:8000", PORTS, "http://[::1]:8001/live/T-talk/mp3"),
-        ("127.0.0.1", PORTS, "http://127.0.0.1:8001/live/T-talk/mp3"),
-        ("radio.example", ONE_ORIGIN, "https://live.example/live/T-talk/mp3"),
-        ("evil<script>", ONE_ORIGIN, "https://live.example/live/T-talk/mp3"),
+        ("radio.example:8000", PORTS, "http://radio.example:8001/live/K-talk/mp3"),
+        ("[::1]:8000", PORTS, "http://[::1]:8001/live/K-talk/mp3"),
+        ("127.0.0.1", PORTS, "http://127.0.0.1:8001/live/K-talk/mp3"),
+        ("radio.example", ONE_ORIGIN, "https://live.example/live/K-talk/mp3"),
+        ("evil<script>", ONE_ORIGIN, "https://live.example/live/K-talk/mp3"),
     ],
 )
 def test_players_are_sent_on_to_the_edge(host: str, origins: Origins, location: str) -> None:

@@ -14,7 +14,14 @@ TOKEN = ticket.Token(ticket.Kind.TICKET, SHOW, ticket.Class.LATE, 7, NOW - 5, NO
 TICKET = ticket.mint(TOKEN, KEY)
 ALPHABET = "ABCXYZabcxyz0189-_"
 TEXT = st.text(max_size=80) | st.text(ALPHABET, min_size=ticket.LENGTH, max_size=ticket.LENGTH)
-VIEW = mount.View(show_tag=lambda: SHOW, full=lambda: False, keys={0: KEY}, now_text=lambda show: None)
+VIEW = mount.View(
+    show_tag=lambda: SHOW,
+    full=lambda seq: False,
+    keys={0: KEY},
+    group=0,
+    revoked=lambda token: False,
+    now_text=lambda show: None,
+)
 
 
 @given(st.integers(0, ticket.LENGTH), st.integers(0, ticket.LENGTH), TEXT)
@@ -28,5 +35,6 @@ def test_text_in_the_place_of_other_text(at: int, size: int, text: str) -> None:
 def test_an_edge_refuses_with_a_reason(text: str, rendition: str, query: str) -> None:
     request = Request("GET", f"/live/{text}/{rendition}", {"from": query, "burst": query}, {})
     answer = mount.answer(request, VIEW, NOW)
+    answer = answer.response if isinstance(answer, mount.No) else answer
     assert isinstance(answer, Response) and 400 <= answer.status < 500
     assert ("Content-Type", "application/problem+json") in answer.headers

@@ -6,10 +6,11 @@ import re
 import time
 
 import pytest
+from msgspec import structs
 
 from stentor.formats import ticket
 from stentor.io.board import Board
-from stentor.io.keys import ticket_key
+from stentor.io.keys import GroupKeys
 from stentor.io.net.loop import Loop
 from stentor.io.net.server import Server
 from stentor.io.net.sockets import listen
@@ -68,11 +69,37 @@ def house(tmp_path):
 
 def test_a_ticket_that_the_edge_takes(house):
     body = json.loads(house.ask("/s/show-1/join", "POST").body)
-    keys, now = {0: ticket_key(house.settings.keys_dir)}, int(time.time())
-    token = ticket.check(body["ticket"], keys, ticket.show_tag("show-1"), now)
+    now = int(time.time())
+    token = ticket.check(body["ticket"], keys_of(house, now), ticket.show_tag("show-1"), now, group=1)
     assert isinstance(token, ticket.Token)
     assert (token.cls, token.seq) == (ticket.Class.LATE, body["seq"])
     assert body["expires_ms"] == token.expires * 1000 == (token.issued + house.settings.ticket_life_s) * 1000
+
+
+def keys_of(house, now):
+    """What an edge would check by."""
+    files, hour = GroupKeys(house.settings.keys_dir, house.settings.edge_group), now // ticket.HOUR_S
+    return {ticket.hour_id(hour): files.hour(hour), 128: files.show(ticket.show_tag("show-1"), 128)}
+
+
+def test_an_address_that_players_keep_has_a_ticket_to_come_back_by(house):
+    location = house.ask("/s/show-1/listen.mp3").headers["location"]
+    now = int(time.time())
+    token = ticket.check(location.split("/")[-2], keys_of(house, now), ticket.show_tag("show-1"), now, group=1)
+    assert isinstance(token, ticket.Token)
+    assert (token.cls, token.key_id) == (ticket.Class.RECONNECT, 128)
+    assert token.expires - token.issued == 86_400
+
+
+def test_where_a_key_is_revoked_the_next_one_mints(house):
+    now = int(time.time())
+    house.board.put("desk", board.Desk(2, (structs.replace(SHOW, revoked=board.Revoked((now // 3600 % 128, 128))),)))
+    house.door.look()
+    body = json.loads(house.ask("/s/show-1/join").body)
+    files = GroupKeys(house.settings.keys_dir, house.settings.edge_group)
+    second = {129: files.show(ticket.show_tag("show-1"), 129)}
+    token = ticket.check(body["ticket"], second, ticket.show_tag("show-1"), now, group=1)
+    assert isinstance(token, ticket.Token) and token.cls is ticket.Class.LATE
 
 
 def test_no_number_comes_twice_over_a_restart(house, tmp_path):

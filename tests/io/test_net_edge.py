@@ -341,7 +341,7 @@ def test_a_bad_ticket_is_refused_with_its_reason(station, make, code):
     assert (client.status, problem["status"], problem["code"]) == (403, 403, code)
     assert client.headers["content-type"] == "application/problem+json"
     assert code in set(ticket.Refusal)
-    assert station.edge._refused == 1
+    assert station.edge.admission.refusals == {code: 1}
 
 
 @pytest.mark.parametrize(

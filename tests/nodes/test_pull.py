@@ -8,7 +8,7 @@ import pytest
 from stentor.core.playlist import resolve
 from stentor.formats import chunks, ticket
 from stentor.formats.ticket import pull_token
-from stentor.io.keys import ticket_key
+from stentor.io.keys import stable_key
 from stentor.model.rendition import AAC, AAC_LOW, OPUS
 from stentor.nodes.pull import FOUND_MAX
 from support.edge import SHOW, Station, chunk
@@ -25,7 +25,7 @@ def station(tmp_path):
 
 
 def base(station):
-    return f"/live/{pull_token(SHOW, ticket_key(station.settings.keys_dir))}"
+    return f"/live/{pull_token(SHOW, stable_key(station.settings.keys_dir))}"
 
 
 def fetch(station, path, **headers):
@@ -205,6 +205,6 @@ def test_head(station):
 
 def test_before_there_is_a_show(tmp_path):
     station = Station(tmp_path, stage=False)
-    assert fetch(station, f"/live/{pull_token('', ticket_key(station.settings.keys_dir))}/aac/live.m3u8").status == 403
+    assert fetch(station, f"/live/{pull_token('', stable_key(station.settings.keys_dir))}/aac/live.m3u8").status == 403
     assert fetch(station, f"/live/{station.ticket()}/index.m3u8").status == 503
     station.close()

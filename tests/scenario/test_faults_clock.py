@@ -10,30 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from support.clock import LIBRARY, Clock
 from support.onair import OnAir
 from support.running import WITHIN_S, installation, until
 
 pytestmark = pytest.mark.scenario
-LIBRARY = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
 HOUR_MS = 3_600_000
-
-
-class Clock:
-    """The wall clock of every role; `jump` sets how far it is from ours."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.jump("+0")
-
-    @property
-    def environ(self) -> dict[str, str]:
-        faked = {"LD_PRELOAD": str(LIBRARY), "FAKETIME_TIMESTAMP_FILE": str(self._path), "NO_FAKE_STAT": "1"}
-        return faked | {"FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1", "FAKETIME_CACHE_DURATION": "1"}
-
-    def jump(self, offset: str) -> None:
-        fresh = self._path.with_suffix(".new")
-        fresh.write_text(offset + "\n")
-        fresh.rename(self._path)
 
 
 @pytest.fixture

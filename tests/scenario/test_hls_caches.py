@@ -16,7 +16,7 @@ import pytest
 
 from stentor.core.playlist import Layout
 from stentor.formats.ticket import pull_token
-from stentor.io.keys import ticket_key
+from stentor.io.keys import stable_key
 from stentor.model.rendition import AAC
 from support.edge import SHOW, Station
 
@@ -79,7 +79,7 @@ def test_players_collapse_to_one(station: Station, tmp_path: Path, name: str) ->
     if shutil.which(name) is None:
         pytest.skip(f"{name} is not installed")
     layout = Layout(station.ring.grid, AAC)
-    base = f"/live/{pull_token(SHOW, ticket_key(station.settings.keys_dir))}/aac"
+    base = f"/live/{pull_token(SHOW, stable_key(station.settings.keys_dir))}/aac"
     with CACHES[name](station.port, tmp_path) as port:
         players = Players(port, base, PLAYERS, layout.segment_parts)
         with playing(players):

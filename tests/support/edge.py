@@ -6,13 +6,14 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 from stentor.formats import chunks, icy, ticket
 from stentor.formats.chunks import Hold
 from stentor.io import ring as rings
 from stentor.io.board import Board
-from stentor.io.keys import ticket_key
+from stentor.io.keys import GroupKeys
 from stentor.io.net.loop import Loop
 from stentor.io.net.server import Server
 from stentor.io.net.sockets import listen
@@ -155,6 +156,7 @@ class Station:
         self.server = Server(self.loop, listener, self.edge.answer, limits(self.settings), self.edge.spare, self.tls)
         self.server.start()
         self.clients: list[Client] = []
+        self._seqs = count(1)
 
     def _fault(self, fd: int) -> None:
         self.faults.append(fd)
@@ -170,10 +172,29 @@ class Station:
         self.edge.close()
         self.loop.close()
 
-    def ticket(self, show: str = SHOW, *, issued: int | None = None, life_s: int = 600, seq: int = 1) -> str:
-        at = int(time.time()) if issued is None else issued
-        token = ticket.Token(ticket.Kind.TICKET, ticket.show_tag(show), ticket.Class.LATE, seq, at, at, at + life_s)
-        return ticket.mint(token, ticket_key(self.settings.keys_dir))
+    def ticket(
+        self,
+        show: str = SHOW,
+        *,
+        issued: int | None = None,
+        life_s: int = 600,
+        seq: int | None = None,
+        group: int | None = None,
+        key_group: int | None = None,
+    ) -> str:
+        """A ticket of this hour's key, for a listener of its own if no `seq` is given. `group` stands in it, the key is
+        of `key_group`."""
+        now, own = int(time.time()), self.settings.edge_group
+        at, hour = now if issued is None else issued, now // ticket.HOUR_S
+        group, key_group = (own if one is None else one for one in (group, key_group))
+        token = ticket.Token(
+            ticket.Kind.TICKET,
+            ticket.show_tag(show),
+            ticket.Class.LATE,
+            next(self._seqs) if seq is None else seq,
+            *(at, at, at + life_s, ticket.hour_id(hour), group),
+        )
+        return ticket.mint(token, GroupKeys(self.settings.keys_dir, key_group).hour(hour))
 
     def connect(self, request: bytes = b"", rcvbuf: int = 0) -> Client:
         client = TlsClient(self.port, self.authority, request, rcvbuf) if self.authority else None
@@ -184,9 +205,9 @@ class Station:
         lines = [f"{method} {path} HTTP/1.1", "Host: x", *(f"{k.replace('_', '-')}: {v}" for k, v in headers.items())]
         return self.connect("\r\n".join([*lines, "", ""]).encode(), rcvbuf)
 
-    def listen(self, name: str = "opus", query: str = "", rcvbuf: int = 0, **headers: str) -> Client:
+    def listen(self, name: str = "opus", query: str = "", rcvbuf: int = 0, ticket: str = "", **headers: str) -> Client:
         """A new listener, whose answer has begun."""
-        client = self.request(f"/live/{self.ticket()}/{name}{query}", rcvbuf=rcvbuf, **headers)
+        client = self.request(f"/live/{ticket or self.ticket()}/{name}{query}", rcvbuf=rcvbuf, **headers)
         self.until(lambda: client.whole_head)
         return client
 

@@ -16,6 +16,7 @@ RETRY_AFTER_S_MAX = 10.0
 
 _PAGE = re.compile(r"/s/([\w-]{1,64})/?")
 _MOUNT = re.compile(r"(/live/[\w-]{1,128})(?:/([\w-]{1,16})(?:\.\w{1,4})?)?/?")
+_TICKET = re.compile(r"[\w-]{1,128}")
 _EDGE_PORT = re.compile(r'"edge_port":\s*(\d{1,5})')
 
 
@@ -51,6 +52,11 @@ class Link:
         if match := _MOUNT.fullmatch(parts.path):
             return cls("", origin + match[1], match[2] or "")
         raise BadLink(f"{url!r} is neither a show's page (/s/<show>) nor a mount (/live/<ticket>/<rendition>)")
+
+
+def renewed(mount: str, ticket: str) -> str:
+    """The URL of a mount with the ticket that its edge gave to come back by; as it is, if that is none."""
+    return f"{mount.rpartition('/')[0]}/{ticket}" if _TICKET.fullmatch(ticket) else mount
 
 
 def check(response: httpx.Response, body: bytes) -> None:

@@ -116,6 +116,7 @@ class Listener:
             if response.status_code != httpx.codes.OK:
                 links.check(response, await response.aread())
             heard = self._answered(response.headers)
+            self._mount = links.renewed(self._mount, response.headers.get("stentor-ticket", ""))
             async for data in response.aiter_raw():
                 if self.first_byte_ms is None:
                     self.first_byte_ms = 1000 * (time.monotonic() - self._begun_s)

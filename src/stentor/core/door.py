@@ -66,13 +66,15 @@ class Origins(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a door knows. `mint` makes a ticket to a show; None: it cannot at the moment. `listener_page` takes a show's
-    id, `shows_page` a listing in HTML; None: the file is missing. `asset` takes the hash and the name."""
+    """What a door knows. `mint` makes a ticket to a show, `mint_lasting` one for an address that players keep; None: it
+    cannot at the moment. `listener_page` takes a show's id, `shows_page` a listing in HTML; None: the file is missing.
+    `asset` takes the hash and the name."""
 
     shows: Mapping[str, Show]
     origins: Origins
     now_text: Callable[[str], str | None]
     mint: Callable[[str], Ticket | None]
+    mint_lasting: Callable[[str], Ticket | None]
     listener_page: Callable[[str], File | None]
     shows_page: Callable[[str], File | None]
     asset: Callable[[str, str], File | None]
@@ -119,7 +121,7 @@ def _of_show(show: str, what: str = "", *, request: Request, view: View) -> Resp
 def _admit(show: str, what: str, request: Request, view: View) -> Response:
     if what == "listen.mp3" and not _is_placed(request, view):
         return _NO_HOST
-    ticket = view.mint(show)
+    ticket = (view.mint_lasting if what == "listen.mp3" else view.mint)(show)
     if ticket is None:
         return refusal(503, "no-tickets", "No tickets at the moment", retry_after_s=RETRY_AFTER_S)
     if what == "listen.mp3":

@@ -25,7 +25,10 @@ _SUFFIXES = (".mp3", ".mp4", ".m4a")
 _ENDLESS = 2**62  # stands for the size of a stream in the arithmetic of ranges
 _PROBE = (0, 1)  # what Safari asks for before it plays
 _ANY_ORIGIN = ("Access-Control-Allow-Origin", "*")
-_EXPOSED = "Stentor-T0-Ms, Stentor-Chunk-Ms, Stentor-N, Stentor-Head, Stentor-Now-Ms, icy-metaint, icy-name"
+TICKET_HEADER = "Stentor-Ticket"  # of the answer: the ticket by which this listener may come back
+_EXPOSED = (
+    f"Stentor-T0-Ms, Stentor-Chunk-Ms, Stentor-N, Stentor-Head, Stentor-Now-Ms, {TICKET_HEADER}, icy-metaint, icy-name"
+)
 _PREFLIGHT: Headers = (
     _ANY_ORIGIN,
     ("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS"),
@@ -35,12 +38,21 @@ _PREFLIGHT: Headers = (
 
 
 INDEX_NAME = "index.m3u8"
+_NO_ADMISSION = {code: refusal(403, code, "This ticket does not admit") for code in ticket.Refusal}
 _NO_RENDITION = refusal(404, "no-rendition", "Not Found", f"the renditions are {', '.join(BY_NAME)}")
+
+
+class No(NamedTuple):
+    """Somebody is not admitted. Codes are few, whatever is asked: they can be counted."""
+
+    code: str
+    response: Response
 
 
 class Listen(NamedTuple):
     """An admitted request for a mount."""
 
+    token: ticket.Token
     rendition: Rendition
     from_n: int | None = None
     burst: int | None = None
@@ -50,6 +62,8 @@ class Listen(NamedTuple):
 
 class Index(NamedTuple):
     """An admitted request for the playlist of playlists."""
+
+    token: ticket.Token
 
 
 class Pull(NamedTuple):
@@ -62,16 +76,18 @@ class Pull(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What an edge knows: the tag of the show that is on, or None; whether it has no room; keys of tickets by id; the
-    `now` object of a show."""
+    """What an edge knows: the tag of the show that is on, or None; whether it has no room for a seq; keys of tickets by
+    id, and the edge group that they are of; whether a ticket is revoked; the `now` object of a show."""
 
     show_tag: Callable[[], bytes | None]
-    full: Callable[[], bool]
+    full: Callable[[int], bool]
     keys: Mapping[int, bytes]
+    group: int
+    revoked: Callable[[ticket.Token], bool]
     now_text: Callable[[str], str | None]
 
 
-def answer(request: Request, view: View, now: int) -> Listen | Index | Pull | Response:
+def answer(request: Request, view: View, now: int) -> Listen | Index | Pull | No | Response:
     """Admit, or say why not. `now` in Unix seconds."""
     if request.method == "OPTIONS":
         return Response(204, _PREFLIGHT)
@@ -93,24 +109,36 @@ def _pull(token: str, name: str, file: str) -> Pull | Response:
     return _NO_RENDITION if rendition is None else Pull(token, rendition, file)
 
 
-def _admit(token: str, name: str, request: Request, view: View, now: int) -> Listen | Index | Response:
+def _admit(text: str, name: str, request: Request, view: View, now: int) -> Listen | Index | No | Response:
     rendition = BY_NAME.get(name) or BY_NAME.get(_without_suffix(name))
     if rendition is None and name != INDEX_NAME:
         return _NO_RENDITION
     tag = view.show_tag()
     if tag is None:
-        return refusal(503, "no-show", "Nothing is on at the moment", retry_after_s=RETRY_AFTER_S)
-    checked = ticket.check(token, view.keys, tag, now)
-    if isinstance(checked, ticket.Refusal):
-        return refusal(403, checked, "This ticket does not admit")
+        return _not_now("no-show", "Nothing is on at the moment")
+    token = check(text, view, tag, now)
+    if isinstance(token, ticket.Refusal):
+        return No(token, _NO_ADMISSION[token])
     if rendition is None:
-        return Index()
-    if view.full():
-        return refusal(503, "edge-full", "No room at the moment", retry_after_s=RETRY_AFTER_S)
-    return _listen(rendition, request)
+        return Index(token)
+    if view.full(token.seq):
+        return _not_now("edge-full", "No room at the moment")
+    return _listen(token, rendition, request)
 
 
-def _listen(rendition: Rendition, request: Request) -> Listen | Response:
+def _not_now(code: str, title: str) -> No:
+    return No(code, refusal(503, code, title, retry_after_s=RETRY_AFTER_S))
+
+
+def check(text: str, view: View, tag: bytes, now: int) -> ticket.Token | ticket.Refusal:
+    """The token of a ticket that admits to the show with that tag, or why it does not."""
+    token = ticket.check(text, view.keys, tag, now, group=view.group)
+    if isinstance(token, ticket.Token) and view.revoked(token):
+        return ticket.Refusal.REVOKED
+    return token
+
+
+def _listen(token: ticket.Token, rendition: Rendition, request: Request) -> Listen | Response:
     try:
         from_n, burst = number(request.query, "from"), number(request.query, "burst")
     except BadNumber as error:
@@ -118,7 +146,7 @@ def _listen(rendition: Rendition, request: Request) -> Listen | Response:
     wants_titles = not rendition.framed and request.headers.get("icy-metadata", "").strip() == "1"
     wanted = request.headers.get("range")
     return Listen(
-        rendition, from_n, burst, wants_titles, wanted is not None and ranges.parse(wanted, _ENDLESS) == _PROBE
+        token, rendition, from_n, burst, wants_titles, wanted is not None and ranges.parse(wanted, _ENDLESS) == _PROBE
     )
 
 

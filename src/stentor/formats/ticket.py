@@ -3,6 +3,10 @@
 Big-endian: version u8, kind u8, key id u8, class u8, show 8 bytes, seq u32, issued u32, not-before u32, expires u32,
 edge group u16, prefix tag u16, then a 16-byte MAC: keyed BLAKE2b-128 over the 32 bytes before it (RFC 7693). Times are
 Unix seconds. A check costs a few microseconds and compares in constant time.
+
+Keys belong to an edge group. Key ids 0 to 127 are those of hours, the number of the hour (Unix seconds // 3600) modulo
+128: two or three of them count at a time. Key ids 128 to 255 are those of the show that the token names, 128 to begin
+with, and the next one where the crew has revoked those before it.
 """
 
 from __future__ import annotations
@@ -19,8 +23,13 @@ from typing import NamedTuple
 
 VERSION = 1
 LENGTH = 64
+HOUR_S = 3_600
+HOUR_IDS = range(128)
+SHOW_IDS = range(128, 256)
 _BODY = struct.Struct(">BBBB8sIIIIHH")
 _MAC_BYTES = 16
+_WHOLE = struct.Struct(f"{_BODY.format}{_MAC_BYTES}s")
+_NO_KEY = bytes(32)  # in the place of a key that is not there, so that it takes as long to find out
 _PERSON = b"stentor-token-1"
 _STANDARD = bytes.maketrans(b"-_", b"+/")  # the alphabet that binascii reads
 
@@ -48,6 +57,7 @@ class Refusal(StrEnum):
     FORGED = "ticket-forged"
     WRONG_KIND = "ticket-wrong-kind"
     WRONG_SHOW = "ticket-wrong-show"
+    WRONG_GROUP = "ticket-wrong-group"
     EARLY = "ticket-early"
     EXPIRED = "ticket-expired"
     REVOKED = "ticket-revoked"
@@ -64,6 +74,11 @@ class Token(NamedTuple):
     key_id: int = 0
     group: int = 0
     prefix_tag: int = 0
+
+
+def hour_id(hour: int) -> int:
+    """The key id of an hour, counted from the beginning of 1970."""
+    return hour % len(HOUR_IDS)
 
 
 def show_tag(show_id: str) -> bytes:
@@ -90,28 +105,41 @@ def mint(token: Token, key: bytes) -> str:
     return base64.urlsafe_b64encode(body + _mac(key, body)).decode()
 
 
-def check(text: str, keys: Mapping[int, bytes], show: bytes, now: int, kind: Kind = Kind.TICKET) -> Token | Refusal:
-    """Open `text`: the token, or why not. `keys` by key id; `now` in Unix seconds. Revocation is asked elsewhere."""
+def check(
+    text: str,
+    keys: Mapping[int, bytes],
+    show: bytes,
+    now: int,
+    kind: Kind = Kind.TICKET,
+    group: int | None = None,
+) -> Token | Refusal:
+    """Open `text`: the token, or why not. `keys` by key id; `now` in Unix seconds; `group` None: of any edge group.
+    Revocation is asked elsewhere.
+
+    A ticket that says it has expired, by a key that is gone, is taken at its word: honest people come late with it, and
+    whoever made it up has won nothing.
+    """
     try:
         raw = binascii.a2b_base64(text.encode("ascii").translate(_STANDARD), strict_mode=True)
     except ValueError:
         return Refusal.MALFORMED
-    if len(raw) != _BODY.size + _MAC_BYTES or raw[0] != VERSION:
+    if len(raw) != _WHOLE.size or raw[0] != VERSION:
         return Refusal.MALFORMED
-    body = raw[: _BODY.size]
-    key = keys.get(body[2], b"\0" * 32)
-    if not hmac.compare_digest(_mac(key, body), raw[_BODY.size :]) or body[2] not in keys:
-        return Refusal.FORGED
-    _, kind_, key_id, cls, show_, seq, issued, not_before, expires, group, prefix = _BODY.unpack(body)
+    _, kind_, key_id, cls, show_, seq, issued, not_before, expires, group_, prefix, mac = _WHOLE.unpack(raw)
+    key = keys.get(key_id, _NO_KEY)
+    if not hmac.compare_digest(_mac(key, raw[: _BODY.size]), mac) or key is _NO_KEY:
+        return Refusal.EXPIRED if key is _NO_KEY and now >= expires else Refusal.FORGED
     if kind_ != kind:
         return Refusal.WRONG_KIND
     if show_ != show:
         return Refusal.WRONG_SHOW
+    if group is not None and group_ != group:
+        return Refusal.WRONG_GROUP
     if now < not_before:
         return Refusal.EARLY
     if now >= expires:
         return Refusal.EXPIRED
-    return Token(kind, show_, _CLASSES[cls], seq, issued, not_before, expires, key_id, group, prefix)
+    return Token._make((kind, show_, _CLASSES[cls], seq, issued, not_before, expires, key_id, group_, prefix))
 
 
 def peek(text: str) -> Token | Refusal:

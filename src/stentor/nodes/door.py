@@ -11,22 +11,21 @@ from pathlib import Path
 import structlog
 
 import stentor.web
-from stentor.core import door
-from stentor.formats import ticket
+from stentor.core import door, keys
+from stentor.formats.ticket import show_tag
 from stentor.io.assets import AssetError, Assets, Template
 from stentor.io.board import Board
-from stentor.io.keys import ticket_key
 from stentor.io.net.loop import READABLE, Loop
 from stentor.io.sequence import Sequence, SequenceError
 from stentor.io.wake import BOARD, Ear
 from stentor.model import board
 from stentor.model.http import File, Request, Response
 from stentor.nodes.intake import get, now_text, put, run
+from stentor.nodes.keyring import Keyring
 from stentor.settings import Settings
 
 LOOK_S = 0.25  # between two looks at the board
 PUBLISH_S = 1.0
-EARLY_S = 60  # tickets count from a little before they were made: clocks of door and edge may differ
 SHOWS_FILLED_MAX = 32  # pages kept with a show filled in
 FOLDERS = ("listen", "shared", "vendor")  # the last is made by scripts/setup, and may be missing
 log = structlog.get_logger()
@@ -75,7 +74,7 @@ class Door:
     ) -> None:
         self._settings, self._worker = settings, worker
         self._board = Board(settings.board_dir)
-        self._key = ticket_key(settings.keys_dir)
+        self._keyring = Keyring(settings)
         self._sequence = Sequence(settings.keys_dir / "ticket.seq")
         self._problem = ""
         self._retired = False
@@ -97,6 +96,7 @@ class Door:
             origins=origins,
             now_text=lambda show: now_text(self._board, show),
             mint=self.mint,
+            mint_lasting=self.mint_lasting,
             listener_page=pages.listener,
             shows_page=pages.shows,
             asset=pages.asset,
@@ -107,7 +107,8 @@ class Door:
             self.look()
 
     def look(self) -> None:
-        """Follow the desk: which shows there are. Without a word from it, those it named last."""
+        """Follow the clock, and the desk: which shows there are. Without a word from it, those it named last."""
+        self._keyring.look(int(time.time()))
         desk = get(self._board, "desk", board.Desk)
         if desk is not None:
             self._shows.clear()
@@ -129,20 +130,36 @@ class Door:
         return False
 
     def mint(self, show: str) -> door.Ticket | None:
-        """A ticket for whoever asks; None while no number can be had for it."""
+        """A ticket for whoever asks; None while no number, or no key, can be had for it."""
+        now, seq = int(time.time()), self._number()
+        key = self._keyring.admitting(show, self._revoked_keys(show), now)
+        if key is None or not seq:
+            return None
+        life_s = self._settings.ticket_life_s
+        self._tickets += 1
+        return door.Ticket(keys.admission(key, show_tag(show), seq, now, life_s), seq, (now + life_s) * 1000)
+
+    def mint_lasting(self, show: str) -> door.Ticket | None:
+        """A ticket for an address that players keep."""
+        now, seq = int(time.time()), self._number()
+        key = self._keyring.lasting(show, self._revoked_keys(show))
+        if key is None or not seq:
+            return None
+        self._tickets += 1
+        return door.Ticket(keys.lasting(key, show_tag(show), seq, now), seq, (now + keys.LASTING_S) * 1000)
+
+    def _revoked_keys(self, show: str) -> tuple[int, ...]:
+        return self._shows[show].revoked.keys if show in self._shows else ()
+
+    def _number(self) -> int:
+        """0: there is none at the moment."""
         try:
-            seq = self._sequence.next()
+            return self._sequence.next()
         except (SequenceError, OSError) as error:
             if str(error) != self._problem:
                 self._problem = str(error)
                 log.error("no numbers for tickets", reason=self._problem)
-            return None
-        now = int(time.time())
-        expires = now + self._settings.ticket_life_s
-        kind, cls, tag = ticket.Kind.TICKET, ticket.Class.LATE, ticket.show_tag(show)
-        self._tickets += 1
-        text = ticket.mint(ticket.Token(kind, tag, cls, seq, now, now - EARLY_S, expires), self._key)
-        return door.Ticket(text, seq, expires * 1000)
+            return 0
 
     def publish(self) -> None:
         """Put this worker's counters on the board, unless another one has its name by now."""

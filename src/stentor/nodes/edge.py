@@ -14,7 +14,7 @@ from stentor.formats import chunks
 from stentor.formats.problem import refusal
 from stentor.formats.ticket import pull_token
 from stentor.io.board import Board
-from stentor.io.keys import ticket_key
+from stentor.io.keys import stable_key
 from stentor.io.net.http import encode
 from stentor.io.net.loop import READABLE, Loop
 from stentor.io.net.mounts import Mounts, Start
@@ -24,6 +24,7 @@ from stentor.io.wake import BOARD, Ear
 from stentor.model import board
 from stentor.model.http import Request, Response
 from stentor.model.rendition import RENDITIONS
+from stentor.nodes.admission import EAR, Admission
 from stentor.nodes.intake import now_text, put, run
 from stentor.nodes.program import Program
 from stentor.nodes.pull import Pull, index
@@ -33,7 +34,7 @@ LOOK_S = 0.5  # between two looks at the board
 PUBLISH_S = 1.0
 DESCRIPTORS_SPARE = 64  # for all that is no connection: ring, board, epoll, log
 _HEADERS = {rendition.id: chunks.header(rendition) for rendition in RENDITIONS}
-_STRANGE = refusal(403, "pull-token", "This address is not of the show that is on")
+_STRANGE = mount.No("pull-token", refusal(403, "pull-token", "This address is not of the show that is on"))
 log = structlog.get_logger()
 
 
@@ -51,21 +52,26 @@ class Edge:
         self._worker = worker
         self._key_on_board = f"edge-{worker}"
         self._board = Board(settings.board_dir)
-        self._refused = 0
-        self._newest_prelude: tuple[object, bytes] = (None, b"")
-        self._key = ticket_key(settings.keys_dir)
+        self._newest_prelude: tuple[object, bytes, bytes] = (None, b"", b"")
+        self._pull_key = stable_key(settings.keys_dir)
         self._listeners_max = _listeners_max(settings)
         self.mounts = Mounts(loop, Patience(settings.lag_skip_s, settings.lag_drop_s), settings.sndbuf_bytes)
         self.program = Program(self._board, self.mounts, settings.edge_grace_ms)
+        self.admission = Admission(settings, self._board, self.mounts, loop)
         self.pull = Pull(lambda: self.program.feeds)
         self._view = self._make_view()
-        self._ear = Ear(settings.wake_dir, "edge")
-        self.program.look()
+        self._ear = Ear(settings.wake_dir, EAR)
+        self.look()
         loop.watch(self._ear.fileno(), READABLE, self._woken)
         loop.tick_first(self._tick)
-        loop.every(LOOK_S, self.program.look)
+        loop.every(LOOK_S, self.look)
         loop.every(PUBLISH_S, self.publish)
         self.publish()  # whoever waits for this worker to be up looks there
+
+    def look(self) -> None:
+        """Follow the stage and the crew."""
+        self.program.look()
+        self.admission.look(self.program.show)
 
     def _tick(self) -> float:
         wake_s = self.mounts.tick()
@@ -74,37 +80,49 @@ class Edge:
     def _make_view(self) -> mount.View:
         return mount.View(
             show_tag=lambda: self.program.show_tag,
-            full=lambda: not self.spare(),
-            keys={0: self._key},
+            full=lambda seq: not self.spare() and not self.admission.plays(seq),
+            keys=self.admission.keyring.by_id,
+            group=self.admission.keyring.group,
+            revoked=self.admission.revoked,
             now_text=lambda show: now_text(self._board, show),
         )
 
     def _woken(self, fd: int, mask: int) -> None:
         """The ring is looked at in every turn anyway."""
-        if BOARD in self._ear.drain():
-            self.program.look()
+        heard = self._ear.drain()
+        if BOARD in heard:
+            self.look()
+        self.admission.heard(heard)
 
     def answer(self, request: Request) -> Answer:
-        decided = mount.answer(request, self._view, int(time.time()))
-        if isinstance(decided, Response):
-            self._refused += decided.status in (403, 503)
-            return decided
+        now = int(time.time())
+        decided = mount.answer(request, self._view, now)
+        if isinstance(decided, mount.No):
+            return self._refuse(decided)
         if isinstance(decided, mount.Index):
-            return index(f"/live/{self._pull_token()}")
+            return self._index(decided, now)
         if isinstance(decided, mount.Pull):
             return self._pull(decided, request)
-        return self._listen(decided, request.method == "HEAD")
+        return decided if isinstance(decided, Response) else self._listen(decided, request.method == "HEAD", now)
+
+    def _refuse(self, no: mount.No) -> Response:
+        self.admission.refusals[no.code] += 1
+        return no.response
+
+    def _index(self, asked: mount.Index, now: int) -> Response:
+        """HLS takes no session: who plays it comes again and again, from wherever."""
+        self.admission.visit(asked.token)
+        return index(f"/live/{self._pull_token()}", self.admission.lasting(asked.token, now))
 
     def _pull_token(self) -> str:
-        return pull_token(self.program.show, self._key)
+        return pull_token(self.program.show, self._pull_key)
 
     def _pull(self, asked: mount.Pull, request: Request) -> Answer:
         if not self.program.show or not hmac.compare_digest(asked.token, self._pull_token()):
-            self._refused += 1
-            return _STRANGE
+            return self._refuse(_STRANGE)
         return self.pull.answer(asked.rendition, asked.name, request.query)
 
-    def _listen(self, listen: mount.Listen, head_only: bool) -> Answer:
+    def _listen(self, listen: mount.Listen, head_only: bool, now: int) -> Answer:
         rendition_id, feed = listen.rendition.id, self.program.feeds[listen.rendition.id]
         burst = burst_chunks(listen.burst, listen.rendition, feed.grid, self._settings.burst_s)
         n = first_n(listen.from_n, burst, feed.n, feed.oldest)
@@ -112,17 +130,24 @@ class Edge:
             return mount.probe(listen, _HEADERS[rendition_id] or feed.chunk(feed.n))
         if head_only:
             return mount.head(listen, feed.grid, n, feed.n, time.monotonic_ns(), self.program.title)
-        start = Start(self._prelude(listen, feed, n, time.monotonic_ns()), n, listen.icy)
-        return Handover(lambda sock, unsent: self.mounts.join(sock, rendition_id, start.after(unsent)))
+        head, rest = self._prelude(listen, feed, n, time.monotonic_ns())
+        start = Start(head + self._own_header(listen, now) + rest, n, listen.icy)
+        self.admission.begin(listen.token)
+        return Handover(lambda sock, unsent: self.mounts.join(sock, rendition_id, start.after(unsent), listen.token))
 
-    def _prelude(self, listen: mount.Listen, feed: Feed, n: int, now_ns: int) -> bytes:
-        """What comes before the first chunk. In a crowd many begin in the same millisecond, and get the same."""
+    def _own_header(self, listen: mount.Listen, now: int) -> bytes:
+        ticket = self.admission.lasting(listen.token, now)
+        return f"{mount.TICKET_HEADER}: {ticket}\r\n".encode() if ticket else b""
+
+    def _prelude(self, listen: mount.Listen, feed: Feed, n: int, now_ns: int) -> tuple[bytes, bytes]:
+        """What comes before the first chunk, with a gap for a listener's own header. In a crowd many begin in the same
+        millisecond, and get the same."""
         rendition_id, title = listen.rendition.id, self.program.title
         key = (rendition_id, listen.icy, n, feed.n, title, now_ns // 1_000_000)
         if self._newest_prelude[0] != key:
             head = encode(mount.head(listen, feed.grid, n, feed.n, now_ns, title))
-            self._newest_prelude = key, head + _HEADERS[rendition_id]
-        return self._newest_prelude[1]
+            self._newest_prelude = key, head[:-2], head[-2:] + _HEADERS[rendition_id]
+        return self._newest_prelude[1:]
 
     def spare(self) -> int:
         """Places of listeners who are not here. Whoever comes over a long way holds one from the handshake on."""
@@ -144,7 +169,7 @@ class Edge:
             listeners=len(self.mounts),
             by_rendition=self.mounts.by_rendition(),
             joins=counters.joins,
-            refused=self._refused,
+            refused=self.admission.refusals.total(),
             skips=counters.skips,
             drops=counters.drops,
             chunks=counters.chunks,
@@ -154,6 +179,10 @@ class Edge:
             pulls=self.pull.answered,
             pulls_refused=self.pull.refused,
             pulls_waiting=self.pull.waiting,
+            arrivals=self.admission.arrivals,
+            renewed=self.admission.renewed,
+            replaced=counters.replaced,
+            refusals=dict(self.admission.refusals),
         )
         put(self._board, self._key_on_board, value)
 
@@ -161,6 +190,7 @@ class Edge:
         if self._key_on_board != f"edge-{self._worker}":
             self._board.drop(self._key_on_board)
         self.mounts.close()
+        self.admission.close()
         self._ear.close()
 
 

@@ -75,6 +75,15 @@ _EDGE = (
     Declared(
         "stentor_edge_pulls_waiting", "gauge", "Requests of HLS that wait for their chunk.", lambda e: e.pulls_waiting
     ),
+    Declared("stentor_edge_arrivals_total", "counter", "Tickets that came for the first time.", lambda e: e.arrivals),
+    Declared("stentor_edge_renewed_total", "counter", "Listeners who came back.", lambda e: e.renewed),
+    Declared(
+        "stentor_edge_replaced_total",
+        "counter",
+        "Sessions that ended because their ticket began a newer one.",
+        lambda e: e.replaced,
+    ),
+    Declared("stentor_edge_refusals_total", "counter", "Requests refused, by reason.", lambda e: e.refusals, "code"),
     Declared("stentor_edge_report_age_seconds", "gauge", "Since the edge last said anything.", _age_s),
 )
 _DOOR = (

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 
 from stentor.core.fanout import Feed
+from stentor.core.mount import TICKET_HEADER
 from stentor.core.playlist import PLAYLIST_NAME, RENDITIONS, BadRequest, Kind, Layout, Live, Wanted, resolve, variants
 from stentor.formats import chunks, m3u8
 from stentor.formats.problem import refusal
@@ -24,10 +25,11 @@ _PASSING = (_CORS, ("Cache-Control", "public, max-age=1"))
 _GONE = Ready(refusal(404, "not-here", "Not Found", "not yet, or not any more"))
 
 
-def index(base: str) -> Response:
-    """The playlist of playlists; `base` is the path of the show's directory."""
+def index(base: str, ticket: str) -> Response:
+    """The playlist of playlists; `base` is the path of the show's directory, `ticket` the one to come back by."""
     listed = variants(f"{base}/", PLAYLIST_NAME)
-    headers = (("Content-Type", m3u8.CONTENT_TYPE), _CORS, ("Cache-Control", "no-store"))
+    own = (("Access-Control-Expose-Headers", TICKET_HEADER), (TICKET_HEADER, ticket)) if ticket else ()
+    headers = (("Content-Type", m3u8.CONTENT_TYPE), _CORS, ("Cache-Control", "no-store"), *own)
     return Response(200, headers, m3u8.multivariant(listed).encode())
 
 

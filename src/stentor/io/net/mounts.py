@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from stentor.formats import icy
+from stentor.formats.ticket import Token
 from stentor.io.net.flock import GONE, Flock
 from stentor.io.net.listener import Behind, Channel
 from stentor.io.net.loop import ENDED, Loop
+from stentor.io.net.roster import Roster
 from stentor.model.ports import Fate, Feed, JudgesLag
 
 CHUNKS_A_TURN = 4  # of one feed, before anything else gets its turn
@@ -34,9 +36,11 @@ _EAGER = _QUIET | select.EPOLLOUT
 
 @dataclass(slots=True)
 class Counters:
-    """Since the start. `skips`: listeners skipped forward; `drops`: those whose socket took nothing for too long."""
+    """Since the start. `skips`: listeners skipped forward; `drops`: those whose socket took nothing for too long;
+    `replaced`: those whose ticket began to play somewhere else."""
 
     joins: int = 0
+    replaced: int = 0
     skips: int = 0
     drops: int = 0
     chunks: int = 0
@@ -61,6 +65,7 @@ class Mounts:
 
     def __init__(self, loop: Loop, patience: JudgesLag, join_bytes: int) -> None:
         self.counters = Counters()
+        self.roster = Roster()
         self._loop = loop
         self._patience = patience
         self._join_bytes = join_bytes
@@ -104,17 +109,39 @@ class Mounts:
             assert feed.n == channel.feed.n
             channel.feed = feed
 
-    def join(self, sock: socket.socket, rendition_id: int, start: Start) -> None:
-        """A new listener; its socket is non-blocking and from now on belongs here."""
+    def join(self, sock: socket.socket, rendition_id: int, start: Start, token: Token | None = None) -> None:
+        """A new listener; its socket is non-blocking and from now on belongs here. Whoever listened by the same ticket
+        leaves."""
         channel = self._channels[rendition_id]
         one = Behind(sock, channel, start.n - 1, start.prelude, 0 if start.icy else None)
         one.gather(self._join_bytes, self._title)
         fd = sock.fileno()
         self._behind[fd] = one
         self.counters.joins += 1
+        if token is not None:
+            self._enter(fd, token)
         self._pump(fd, one)
         if fd in self._behind:
             self._loop.watch(fd, _EAGER, self._handler)
+
+    def _enter(self, fd: int, token: Token) -> None:
+        older = self.roster.put(fd, token)
+        if older is not None:
+            self.counters.replaced += 1
+            self._leave(older)
+
+    def replace(self, seq: int) -> None:
+        """The ticket with that seq plays somewhere else by now: its listener leaves, if there is one."""
+        if self.end(seq):
+            self.counters.replaced += 1
+
+    def end(self, seq: int) -> bool:
+        """Whoever listens by the ticket with that seq leaves; -> whether there was anybody."""
+        fd = self.roster.get(seq)
+        if fd is None:
+            return False
+        self._leave(fd)
+        return True
 
     def tick(self) -> float:
         """Send every chunk that is to go out now; -> when to look again (monotonic, s)."""
@@ -238,6 +265,7 @@ class Mounts:
     def _release(self, fd: int) -> socket.socket:
         """Take a listener out of whatever holds it."""
         self._stray.pop(fd, None)
+        self.roster.drop(fd)
         if fd in self._in_step:
             return self._in_step.pop(fd).remove(fd)
         if fd in self._behind:

@@ -10,6 +10,11 @@ from pathlib import Path
 
 RING = b"ring"
 BOARD = b"board"
+TAKEN = b"taken"  # followed by a seq (u32, big-endian): it plays at another process by now
+
+
+def _path(directory: Path, name: str, pid: int) -> Path:
+    return directory / f"{name}-{pid}.sock"
 
 
 class Ear:
@@ -17,7 +22,7 @@ class Ear:
 
     def __init__(self, directory: Path, name: str) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self.path = directory / f"{name}-{os.getpid()}.sock"
+        self.path = _path(directory, name, os.getpid())
         self.path.unlink(missing_ok=True)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         self._socket.bind(str(self.path))
@@ -55,6 +60,11 @@ class Caller:
                 Path(path).unlink(missing_ok=True)
             except (BlockingIOError, OSError):
                 continue
+
+    def tell(self, name: str, pid: int, what: bytes) -> None:
+        """Poke one ear, if it is there and not full."""
+        with contextlib.suppress(OSError):
+            self._socket.sendto(what, str(_path(self._directory, name, pid)))
 
     def close(self) -> None:
         self._socket.close()

@@ -1,6 +1,7 @@
 /** Where audio comes from: ticket, stream, past. No request needs a CORS preflight. */
 
 import { monotonicMs } from "../shared/time.js";
+import { keep, ticket } from "./ticket.js";
 
 const REACH_MS = 2_000; // then the edge is tried by way of the page's own origin
 const ANSWER_MS = 8_000;
@@ -98,7 +99,6 @@ class BoxSplitter {
 }
 
 export class Mount {
-  #ticket = "";
   bytes = 0;
 
   /** `edges`: origins to try, the preferred one first; "" is the page's own. `archive`: address of the show there. */
@@ -106,14 +106,16 @@ export class Mount {
     Object.assign(this, { show, rendition, edges: [...new Set(edges)], archive });
   }
 
-  /** -> {stamp, parts, close} of an endless stream. */
+  /** -> {stamp, parts, close} of an endless stream. Who is let in gets a ticket to come back by, without the door. */
   async open(query, signal) {
-    const old = this.#ticket;
-    this.#ticket ||= await this.#join(signal);
-    const response = await this.#reach(`/live/${this.#ticket}/${this.rendition}?${query}`, signal);
-    if (response.status === 403) this.#ticket = "";
+    const old = ticket();
+    if (!old) keep(await this.#join(signal));
+    const response = await this.#reach(`/live/${ticket()}/${this.rendition}?${query}`, signal);
+    if (response.status === 403) keep("");
     if (response.status === 403 && old) return this.open(query, signal); // with a new ticket
-    const stamp = stampOf((await accepted(response)).headers);
+    const { headers } = await accepted(response);
+    keep(headers.get("Stentor-Ticket") ?? ticket());
+    const stamp = stampOf(headers);
     const reader = response.body.getReader();
     return { stamp, parts: this.#parts(reader, stamp.chunkS, signal), close: () => reader.cancel() };
   }

@@ -1,5 +1,7 @@
 /** Plays HLS, by the browser itself or by hls.js. The playlists' dates say where in the show the playhead is. */
 
+import { keep, ticket } from "./ticket.js";
+
 const REACH_MS = 2_000; // then the edge is tried by way of the page's own origin
 const ANSWER_MS = 8_000;
 const SOON_S = 6; // nearer to live than this there is no past to go to
@@ -80,6 +82,7 @@ const byScript = (Hls) =>
 
 async function answered(url, ms, options) {
   const response = await fetch(url, { signal: AbortSignal.timeout(ms), ...options });
+  if (response.status === 403) keep(""); // the next try is with a new ticket
   if (!response.ok) throw new Error(`HTTP ${response.status}`);
   return response;
 }
@@ -148,14 +151,20 @@ export class Pull {
 
   /** -> the address of this listener's playlist, at the first origin that has it. */
   async #reach() {
-    const joined = await answered(`/s/${this.show}/join`, ANSWER_MS, { method: "POST" });
-    const { ticket } = await joined.json();
-    const urls = this.edges.map((origin) => `${origin}/live/${ticket}/index.m3u8`);
-    for (const url of urls.slice(0, -1)) {
-      if (await answered(url, REACH_MS).catch(() => null)) return url;
+    if (!ticket()) keep((await (await answered(`/s/${this.show}/join`, ANSWER_MS, { method: "POST" })).json()).ticket);
+    const urls = this.edges.map((origin) => [origin, `${origin}/live/${ticket()}/index.m3u8`]);
+    for (const [origin, url] of urls.slice(0, -1)) {
+      const response = await answered(url, REACH_MS).catch(() => null);
+      if (response) return this.#lasting(origin, response);
     }
-    await answered(urls.at(-1), REACH_MS);
-    return urls.at(-1);
+    const [origin, url] = urls.at(-1);
+    return this.#lasting(origin, await answered(url, REACH_MS));
+  }
+
+  /** With the ticket to come back by: a player may ask for the address again hours later. */
+  #lasting(origin, { headers }) {
+    keep(headers.get("Stentor-Ticket") ?? ticket());
+    return `${origin}/live/${ticket()}/index.m3u8`;
   }
 
   /** Seconds of show time of a Unix time; null if either is not known. */
