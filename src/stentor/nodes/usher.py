@@ -8,11 +8,12 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
 from stentor.core.hold import Deadlines, HoldWatch
-from stentor.core.usher import now_fields
+from stentor.core.usher import line_fields, now_fields
 from stentor.formats import now as now_format
 from stentor.io.board import Board, BoardError
 from stentor.io.keys import Signer
@@ -21,11 +22,13 @@ from stentor.io.wake import RING, Caller
 from stentor.model import board
 from stentor.nodes.airing import publish
 from stentor.nodes.usher_ladder import UsherLadder
+from stentor.nodes.usher_line import Lines
 from stentor.settings import Settings
 
 LOOK_S = 0.05
 NOW_S = 1.0
 SHOWS_MAX = 32
+T = TypeVar("T")
 log = structlog.get_logger()
 
 
@@ -39,17 +42,18 @@ class Usher:
         self._hold_chunks = 0
         self._ladder = UsherLadder(settings, self._board, self._caller)
         self._desk_revision = -1
+        self._lines = Lines(settings, self._board)
 
-    def _get(self, key: str) -> board.Stage | None:
+    def _get(self, key: str, kind: type[T]) -> T | None:
         try:
-            return self._board.get(key, board.Stage)
+            return self._board.get(key, kind)
         except BoardError as error:
             log.warning("unreadable value on the board", error=str(error))
             return None
 
     def _attach(self) -> Ring | None:
         """The ring of the show on stage; the old one is kept while its studio is away."""
-        stage = self._get("stage")
+        stage = self._get("stage", board.Stage)
         if stage is None or not stage.ring:
             return self._ring
         try:
@@ -88,12 +92,15 @@ class Usher:
         """Sign and publish `now` for every show on the board."""
         self._ladder.look()
         desk = self._board.get("desk", board.Desk) or board.Desk()
-        stage = self._get("stage")
+        stage = self._get("stage", board.Stage)
         edges = [edge for key in self._board.keys("edge-") if (edge := self._board.get(key, board.Edge)) is not None]
         wall_ms = time.time_ns() // 1_000_000
         for show in desk.shows[:SHOWS_MAX]:
-            on_stage = stage if stage is not None and stage.show == show.id else self._get(f"ended-{show.id}")
-            fields = now_fields(show, on_stage, edges, wall_ms) | self._ladder.fields(show.id)
+            on_stage = (
+                stage if stage is not None and stage.show == show.id else self._get(f"ended-{show.id}", board.Stage)
+            )
+            line = self._get(f"line-{show.id}", board.Line)
+            fields = now_fields(show, on_stage, edges, wall_ms) | line_fields(show, line) | self._ladder.fields(show.id)
             text = now_format.sign(fields, self._signer.public_key, self._signer.sign)
             self._board.put(f"now-{show.id}", board.Now(wall_ms, text))
         self._board.put("usher", board.Usher(wall_ms, os.getpid(), self._hold_chunks))
@@ -103,6 +110,7 @@ class Usher:
             group.create_task(_every(LOOK_S, self.watch, stop))
             group.create_task(_every(LOOK_S, self.heed, stop))
             group.create_task(_every(NOW_S, self.announce, stop))
+            group.create_task(self._lines.run(stop))
 
 
 async def _every(seconds: float, do: Callable[[], float | None], stop: asyncio.Event) -> None:

@@ -46,6 +46,11 @@ def stable_key(directory: Path) -> bytes:
     return load_or_create(directory, "ticket.key")
 
 
+def draw_secret(directory: Path, show: str) -> bytes:
+    """K of the draw of `show`, committed to beforehand and shown afterwards (core/draw.py)."""
+    return load_or_create(directory, f"draw-{show}.key")
+
+
 class GroupKeys:
     """Keys of tickets of one edge group: a file an hour, a file a show and key id. Raises as `load_or_create`."""
 

@@ -1,0 +1,135 @@
+"""The lines: for every show, from the doors' log of places and the edges' arrivals to the `Line` on the board."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+import structlog
+
+from stentor.core.admission import Facts
+from stentor.core.tally import Said, Tally
+from stentor.io.board import Board, BoardError
+from stentor.model import board
+from stentor.nodes.line import ShowLine
+from stentor.settings import Settings
+
+LOOK_S = 0.25
+SHOWS_MAX = 32
+OVER = (board.Phase.ENDED, board.Phase.CANCELLED)
+T = TypeVar("T")
+log = structlog.get_logger()
+
+
+class Lines:
+    """All shows' lines."""
+
+    def __init__(self, settings: Settings, values: Board) -> None:
+        self._settings, self._board = settings, values
+        self._lines: dict[str, ShowLine] = {}
+        self._edges, self._doors = Tally(), Tally()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`."""
+        while not stop.is_set():
+            until = time.monotonic() + LOOK_S
+            await self.look()
+            while time.monotonic() < until and self.step():
+                await _let_others()
+            await _sleep(until - time.monotonic(), stop)
+
+    def step(self) -> bool:
+        """A few milliseconds of what there is to do; -> whether there is more."""
+        return sum(_step(line) for line in self._lines.values()) > 0
+
+    async def look(self) -> None:
+        """One look at the board, and a `Line` for every show whose places are all known.
+
+        What fails for one show is logged, and tried again at the next look.
+        """
+        arrivals = self._edges.receive(self._said("edge-", _edge, board.Edge), _mono_ms())
+        tickets = self._doors.receive(self._said("door-", _door, board.Door), _mono_ms())
+        stage, desk = self._get("stage", board.Stage), self._get("desk", board.Desk) or board.Desk()
+        shows = {show.id: show for show in desk.shows[:SHOWS_MAX]}
+        self._lines = {show: line for show, line in self._lines.items() if show in shows}
+        for show in shows.values():
+            staged = stage if stage is not None and stage.show == show.id else None
+            try:
+                await self._look_at(show, staged, self._facts(show, staged, arrivals, tickets))
+            except (OSError, ValueError) as error:
+                log.error("a line could not be looked at", show=show.id, error=str(error))
+
+    def _facts(self, show: board.Show, staged: board.Stage | None, arrivals: int, tickets: int) -> Facts:
+        over = self._get(f"ended-{show.id}", board.Stage) is not None or (staged is not None and staged.phase in OVER)
+        return Facts(
+            cap=self._cap(show),
+            listening=self._edges.level if staged else 0,
+            arrivals=arrivals if staged else 0,
+            tickets=tickets,
+            doors=self._doors.workers,
+            closed=show.closed or show.wish == "cancel" or over,
+        )
+
+    async def _look_at(self, show: board.Show, staged: board.Stage | None, facts: Facts) -> None:
+        """What is to outlive the board is on the disk before it is told, as long as the disk takes it."""
+        if show.id not in self._lines:
+            make = partial(ShowLine, self._settings, self._board, show, _mono_ms())
+            self._lines[show.id] = await asyncio.to_thread(make)
+        line, live = self._lines[show.id], staged is not None and staged.phase is board.Phase.LIVE
+        line.decide(show, facts, time.time_ns() // 1_000_000, _mono_ms(), live=live)
+        try:
+            await asyncio.to_thread(line.keep)
+        except OSError as error:
+            log.error("the line is on the board only", show=show.id, error=str(error))
+        line.tell()
+
+    def _cap(self, show: board.Show) -> int:
+        """The least of what the machine carries, the ladder leaves and the crew wants."""
+        ladder = self._get("ladder", board.Ladder)
+        caps = (self._settings.edges * self._settings.listeners_max, ladder.cap if ladder else 0, show.cap)
+        return min(cap for cap in caps if cap > 0)
+
+    def _said(self, prefix: str, said: Callable[[T], Said], kind: type[T]) -> dict[str, Said]:
+        values = {key: self._get(key, kind) for key in self._board.keys(prefix)}
+        return {key: said(value) for key, value in values.items() if value is not None}
+
+    def _get(self, key: str, kind: type[T]) -> T | None:
+        try:
+            return self._board.get(key, kind)
+        except BoardError as error:
+            log.warning("unreadable value on the board", error=str(error))
+            return None
+
+
+def _step(line: ShowLine) -> bool:
+    try:
+        return line.roll.step()
+    except OSError as error:
+        log.error("a log of places cannot be read", error=str(error))
+        return False
+
+
+def _mono_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
+
+
+def _edge(value: board.Edge) -> Said:
+    return Said(value.at_ms, value.pid, value.arrivals, value.listeners)
+
+
+def _door(value: board.Door) -> Said:
+    return Said(value.at_ms, value.pid, value.tickets)
+
+
+async def _let_others() -> None:
+    await asyncio.sleep(0)
+
+
+async def _sleep(seconds: float, stop: asyncio.Event) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), max(0.0, seconds))
+    except TimeoutError:
+        return
