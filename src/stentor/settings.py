@@ -73,6 +73,7 @@ class Settings:
     headers_timeout_s: float = _setting(5.0, "From accept to the end of the headers.")
     idle_timeout_s: float = _setting(30.0, "A kept-alive connection without a request.")
     burst_s: float = _setting(4.0, "Audio sent at once to a new MP3 listener.")
+    calls_per_s: int = _setting(1_000, "Places of a waiting room that are called in a second: each is a TLS handshake.")
     ticket_life_s: int = _setting(
         3_600, "From the making of a ticket to its expiry, an hour at most; who listens gets one to come back by."
     )
@@ -92,6 +93,7 @@ class Settings:
         _require(bool(self.turn_urls) == bool(self.turn_secret), "turn_urls and turn_secret are set together, or not")
         _require(1 <= self.ticket_life_s <= 3_600, "ticket_life_s must be 3600 or less: a ticket's key lives no longer")
         _require(0 <= self.edge_group <= 65_535, "edge_group must be 65535 or less")
+        _require(self.calls_per_s >= 1, "calls_per_s must be 1 or more")
         _require(self.edges >= 1 and self.doors >= 1, "at least one edge and one door")
 
     @property

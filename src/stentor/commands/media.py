@@ -68,7 +68,7 @@ def speak(
 
 @app.command(epilog="Example: stentor verify var/shows/friday-x3k9/tape --head 840:5f3c… --key newsroom.key")
 def verify(
-    path: Annotated[Path, typer.Argument(help="A tape's directory, or a file of the replay.")],
+    path: Annotated[Path | None, typer.Argument(help="A tape's directory, or a file of the replay.")] = None,
     head: Annotated[str | None, typer.Option(metavar="N:HEX", help="A chain head noted during the show.")] = None,
     proof: Annotated[Path | None, typer.Option(help="The proof of a file, as the archive gives it.")] = None,
     key: Annotated[
@@ -78,9 +78,25 @@ def verify(
     allow_unfinished: Annotated[
         bool, typer.Option("--allow-unfinished", help="A tape without an end is fine.")
     ] = False,
+    draw: Annotated[
+        str,
+        typer.Option(metavar="URL|DIR", help="Check a draw: a show's page, or a directory with its now and places."),
+    ] = "",
+    commit: Annotated[
+        str, typer.Option(metavar="HEX", help="What was published before the draw, as you noted it.")
+    ] = "",
+    place: Annotated[str, typer.Option(metavar="TOKEN", help="A place that must be in the draw.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Whether a recording is what was aired and signed. Exit code 1 if it is not, 2 if there is nothing to check."""
+    """Whether a recording, or a draw, is what was published. Exit code 1 if not, 2 if there is nothing to check."""
+    if draw and path is None:
+        from stentor.nodes import verify_draw
+
+        raise typer.Exit(verify_draw.main(draw, json=as_json, key=key, commit=commit, place=place))
+    if draw or path is None:
+        fail("give a recording, or --draw with a show's page", Exit.USAGE)
+    if commit or place:
+        fail("--commit and --place go with --draw", Exit.USAGE)
     from stentor.nodes import verify
 
     code = verify.main(path, json=as_json, head=head, proof=proof, key=key, allow_unfinished=allow_unfinished)

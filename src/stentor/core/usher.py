@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from stentor.formats.now import NEXT_POLL_MS
-from stentor.model.board import Edge, Phase, Show, Stage
+from stentor.formats.now import NEXT_POLL_MS, SHOW_MS_ASSUMED
+from stentor.model.board import Edge, Line, Phase, Show, Stage
 
 STALE_MS = 5_000  # a worker that has not written for so long counts no listeners
 SOON_MS = 60_000
@@ -31,6 +31,38 @@ def now_fields(show: Show, stage: Stage | None, edges: Iterable[Edge], wall_ms: 
         return fields | _on_stage(stage, wall_ms) | {"listeners": _listeners(edges, wall_ms)}
     phase = Phase.CANCELLED if show.wish == "cancel" else Phase.HELD if show.wish == "hold" else Phase.ANNOUNCED
     return fields | {"phase": phase.value}
+
+
+def line_fields(show: Show, line: Line | None) -> dict[str, Any]:
+    """What everybody may know of the line, to be added to the fields of the show; nothing, as long as there is none."""
+    if line is None:
+        return {}
+    draw = {
+        "commit": line.commit,
+        "base_s": line.base_s,
+        "at_ms": show.draws_at_ms or None,
+        "beacon_name": line.beacon_name,
+        "key": line.key,
+        "beacon": line.beacon,
+        "root": line.root,
+        "places": line.places,
+    }
+    return {
+        "gate": line.gate.value,
+        "line_reason": line.reason,
+        "mark": line.mark,
+        "waiting": line.waiting,
+        "cap": line.cap,
+        "free": line.free,
+        "soon": line.soon,
+        "rate_mps": line.rate_mps,
+        "seen": line.seen,
+        "calls_mps": line.calls_mps,
+        "table": [list(point) for point in line.table],
+        "ends_at_ms": show.ends_at_ms or show.starts_at_ms + SHOW_MS_ASSUMED,
+        "ends_assumed": not show.ends_at_ms,
+        "draw": {name: value for name, value in draw.items() if value not in (None, "")},
+    } | ({"next_poll_ms": line.next_poll_ms} if line.waiting else {})
 
 
 def voices(stage: Stage, wall_ms: int) -> list[str]:

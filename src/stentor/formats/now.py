@@ -9,8 +9,15 @@ Fields (all but `v`, `show`, `phase`, `at_ms` may be missing):
 `v` 1 · `show` id · `title` · `phase` announced|open|drawn|live|held|ended|cancelled · `at_ms` when it was made ·
 `starts_at_ms` · `opens_at_ms` · `started_at_ms` · `ended_at_ms` · `t0_ms` Unix ms of show time 0 · `chunk_ms` · `n`
 newest whole chunk · `live_n` first recorded chunk · `end_n` one past the last · `reason` · `notice` · `on_air` names ·
-`listeners` · `next_poll_ms` · `mark` · `rate` · `ladder` {rung, reason} · `verdict` · `chain`, `chain_n` head of the
-tape's chain and the chunk it stands at · `replay` path, once it is up · `holding` true while hold fills the program.
+`listeners` · `next_poll_ms` · `ladder` {rung, reason} · `verdict` · `chain`, `chain_n` head of the tape's chain and the
+chunk it stands at · `replay` path, once it is up · `holding` true while hold fills the program.
+
+Of the line: `gate` free|gathering|queue|closed · `line_reason` · `mark` ranks up to it may enter · `waiting` places
+beyond it · `cap` seats · `table` [[rank, places of at most that rank], …] from the mark on · `free`, `soon`,
+`rate_mps`, `seen`, `calls_mps` from which waits are told · `ends_at_ms`, and `ends_assumed` true where nothing is
+planned · `draw` {commit, base_s, at_ms, beacon_name; once it is made: key, beacon, root, places}. How a page makes a
+range and a chance of them is said in core/eta.py, how ranks are made in core/draw.py; `key` there is K, and commit its
+SHA-256.
 """
 
 from __future__ import annotations
@@ -23,6 +30,7 @@ from typing import Any
 from stentor.model.http import Response
 
 NEXT_POLL_MS = 5_000
+SHOW_MS_ASSUMED = 90 * 60_000  # of a show whose end is not planned
 
 
 def canonical(value: dict[str, Any]) -> bytes:

@@ -170,6 +170,8 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     how many are ahead of a rank. `at_once`: tickets that each door worker may give until the next value.
     `rate_mps`: places let in per thousand seconds, 0: not known yet, known from `seen` of them. `commit` is SHA-256 of
     `key` (both hex); `key` is shown once the draw is made. `root` is the Merkle root over the `places` that were drawn.
+    `free` seats can be given now (below 0: so many too few), to `soon` places if as many of those called stay away as
+    did so far; places are called at most at `calls_mps`, per thousand seconds. core/eta.py makes waits of these.
     """
 
     at_ms: int
@@ -191,6 +193,10 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     beacon: str = ""
     root: str = ""
     places: int = 0
+    free: int = 0
+    soon: int = 0
+    calls_mps: int = 0
+    base_s: int = 0  # Unix second that ranks count from (core/draw.py)
 
 
 class Ladder(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -96,7 +96,8 @@ class ShowRun:
         phase = before.phase if before is not None and before.show == show.id else board.Phase.ANNOUNCED
         if self.ring.live_n and phase not in FINAL:
             phase = board.Phase.LIVE
-        self._life = Life(Times(show.opens_at_ms, show.starts_at_ms), phase)
+        draws_at_ms = min(show.draws_at_ms, show.starts_at_ms)
+        self._life = Life(Times(show.opens_at_ms, show.starts_at_ms, draws_at_ms), phase)
         self._recorder: Recorder | None = None
         self._stems: dict[str, Stem] = {}
         self._stem_files = StemFiles(self._directory.parent / "stems")

@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from stentor.core.hold import Deadlines, HoldWatch
-from stentor.core.usher import now_fields
+from stentor.core.usher import line_fields, now_fields
 from stentor.formats import now as now_format
 from stentor.io.board import Board, BoardError
 from stentor.io.keys import Signer
@@ -20,6 +20,7 @@ from stentor.io.ring import Ring, RingError
 from stentor.io.wake import RING, Caller
 from stentor.model import board
 from stentor.nodes.airing import publish
+from stentor.nodes.usher_line import Lines
 from stentor.settings import Settings
 
 LOOK_S = 0.05
@@ -36,6 +37,7 @@ class Usher:
         self._signer = Signer(settings.keys_dir)
         self._ring: Ring | None = None
         self._hold_chunks = 0
+        self._lines = Lines(settings, self._board)
 
     def _get(self, key: str) -> board.Stage | None:
         try:
@@ -82,7 +84,8 @@ class Usher:
         wall_ms = time.time_ns() // 1_000_000
         for show in desk.shows[:SHOWS_MAX]:
             on_stage = stage if stage is not None and stage.show == show.id else self._get(f"ended-{show.id}")
-            fields = now_fields(show, on_stage, edges, wall_ms)
+            line = self._board.get(f"line-{show.id}", board.Line)
+            fields = now_fields(show, on_stage, edges, wall_ms) | line_fields(show, line)
             text = now_format.sign(fields, self._signer.public_key, self._signer.sign)
             self._board.put(f"now-{show.id}", board.Now(wall_ms, text))
         self._board.put("usher", board.Usher(wall_ms, os.getpid(), self._hold_chunks))
@@ -91,6 +94,7 @@ class Usher:
         async with asyncio.TaskGroup() as group:
             group.create_task(_every(LOOK_S, self.watch, stop))
             group.create_task(_every(NOW_S, self.announce, stop))
+            group.create_task(self._lines.run(stop))
 
 
 async def _every(seconds: float, do: Callable[[], float | None], stop: asyncio.Event) -> None:

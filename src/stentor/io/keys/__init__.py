@@ -81,6 +81,11 @@ class GroupKeys:
                     path.unlink()
 
 
+def draw_secret(directory: Path, show: str) -> bytes:
+    """K of the draw of `show`, committed to beforehand and shown afterwards (core/draw.py)."""
+    return load_or_create(directory, f"draw-{show}.key")
+
+
 class Signer:
     """Ed25519 (RFC 8032) with the key of this installation."""
 
