@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import stentor.web
-from stentor.io.assets import AssetError, Assets
+from stentor.io.assets import AssetError, Assets, lean
 
 
 @pytest.fixture
@@ -69,3 +69,22 @@ def test_the_pages_of_the_package_are_whole():
     assets = Assets(Path(stentor.web.__file__).parent, ["listen", "shared"])
     assert b"show-1" in assets.template("listen/index.html", ("show",), config="{}").fill(show="show-1").body
     assert b"nothing" in assets.template("shows/index.html", ("shows",)).fill(shows="nothing").body
+
+
+def test_what_is_for_readers_of_the_source_is_not_sent():
+    script = '/** One.\n * Two: `//x`. */\nlet url = "http://x"; // stays\n  // goes\n    f(`/**\n`);\n'
+    assert lean(script) == '\n\nlet url = "http://x"; // stays\n\nf(`/**\n`);\n'
+
+
+def test_every_script_of_the_pages_keeps_its_lines():
+    for path in Path(stentor.web.__file__).parent.glob("[!v]*/*.js"):
+        before, after = path.read_text().splitlines(), lean(path.read_text()).splitlines()
+        assert len(before) == len(after)
+        assert all(short == "" or long.endswith(short) for long, short in zip(before, after, strict=True)), path
+
+
+def test_what_others_wrote_stays_as_it_came(web):
+    (web / "vendor").mkdir()
+    (web / "vendor/c.js").write_text("/** Licence */\nx")
+    assets = Assets(web, ["vendor"])
+    assert assets.get(assets.hash, "vendor/c.js").body == b"/** Licence */\nx"

@@ -1,6 +1,7 @@
 """Files of the public pages, read once at start: served under one hash of them all, so that they never change.
 
 ES modules import each other by relative paths, so the hash stands for the whole tree: `/assets/<hash>/listen/now.js`.
+What is there for readers of the source stays there: comments and indents are a seventh of what a page would load.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ CONTENT_TYPES = {
 _HTML = "text/html; charset=utf-8"
 _HASH_DIGITS = 8
 _PLACE = re.compile(r"\{\{([\w:./-]+)\}\}")
+_VENDOR = "vendor"  # left as it came
+_COMMENT = re.compile(r"^ *(?:/\*\*.*?\*/ *$|//.*?$)", re.DOTALL | re.MULTILINE)
+_INDENT = re.compile(r"^ +", re.MULTILINE)
 
 
 class AssetError(ValueError):
@@ -81,7 +85,14 @@ def _load(path: Path) -> File:
     content_type = CONTENT_TYPES.get(path.suffix)
     if content_type is None:
         raise AssetError(f"{path}: no content type is known for {path.suffix}")
-    return compressed(content_type, path.read_bytes())
+    body = path.read_bytes()
+    is_ours = path.suffix == ".js" and path.parent.name != _VENDOR
+    return compressed(content_type, lean(body.decode()).encode() if is_ours else body)
+
+
+def lean(script: str) -> str:
+    """A script without its comments (those that have lines of their own) and indents; every line keeps its number."""
+    return _INDENT.sub("", _COMMENT.sub(lambda found: "\n" * found[0].count("\n"), script))
 
 
 def compressed(content_type: str, body: bytes) -> File:
