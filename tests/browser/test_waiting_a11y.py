@@ -98,6 +98,7 @@ def test_the_room_in_the_page(browse: Browse, gate: str) -> None:
     with Station(phase="open") as station:
         station.now |= {"gate": "gathering", "draw": DRAW, "starts_at_ms": station.wall_ms() + 900_000}
         page = browse(station.url, viewport=PHONE, reduced_motion="reduce")
+        page.locator("#play").wait_for()
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         expect(page.locator("#room-said")).to_contain_text("Until the draw")
