@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import signal
 import sys
 from typing import Any
 
@@ -17,6 +16,7 @@ import structlog
 from playwright.async_api import async_playwright
 
 from mouth import CHROMIUM, COUNTERS, FLAGS, GOALS_MS, now_ms, on_air, play
+from stentor.clients import installation
 from stentor.clients.links import Link
 from stentor.clients.listen import Listener
 from stentor.core.heard import Whole
@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--chunk-ms", type=int, default=500, choices=GOALS_MS)
     arguments = parser.parse_args()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    installation.end_by_sigterm()
     with freezes.watch() as frozen:
         rows = asyncio.run(measure(arguments.chunk_ms, arguments.kills))
     for row in rows:

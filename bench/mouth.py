@@ -15,7 +15,6 @@ import argparse
 import asyncio
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -312,7 +311,7 @@ def main() -> None:
     parser.add_argument("--trial", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended
+    installation.end_by_sigterm()
     if arguments.trial:
         trial = msgspec.json.decode(arguments.trial, type=Trial)
         print(json.dumps(asyncio.run(measure(trial))))

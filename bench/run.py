@@ -14,6 +14,7 @@ QUICK = {  # what makes a bench a matter of a minute; results of such runs are s
     "archive": ["--hours", "0.2", "--rounds", "2"],
     "arrivals": ["--quick"],
     "ceiling": ["--quick"],
+    "crowd_sim": ["--quick"],
     "fanout": ["--quick"],
     "guests": ["--rounds", "1"],
     "hls": ["--minutes", "0.2"],

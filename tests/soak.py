@@ -209,4 +209,5 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
+    installation.end_by_sigterm()
     sys.exit(asyncio.run(main()))

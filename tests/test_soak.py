@@ -1,8 +1,14 @@
 """What the calm soak says is fine, and that it says so of nothing else."""
 
+import contextlib
 import math
 import os
 import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -128,3 +134,33 @@ def test_a_process_is_looked_at_and_one_that_is_gone_is_left_out() -> None:
     watch = Watch()
     watch.look({"ours": os.getpid(), "gone": 2**22 + 1})
     assert watch.report().keys() == {"ours"}
+
+
+def test_a_soak_that_is_told_to_end_leaves_nobody_behind(tmp_path):
+    argv = [sys.executable, str(Path(__file__).parent / "soak.py"), "--for", "5m"]
+    environ = os.environ | {"TMPDIR": str(tmp_path)}
+    soak = subprocess.Popen(argv, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 30
+        while not (pids := mine(tmp_path)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert pids
+        for _ in range(3):  # as from somebody impatient
+            soak.terminate()
+            time.sleep(0.05)
+        soak.wait(30)
+        assert not mine(tmp_path)
+    finally:
+        soak.kill()
+        for pid in mine(tmp_path):
+            os.kill(pid, signal.SIGKILL)
+
+
+def mine(directory: Path) -> list[int]:
+    """Processes of Stentor's that keep their data below `directory`."""
+    found = []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if f"STENTOR_DATA_DIR={directory}/".encode() in environ.read_bytes():
+                found.append(int(environ.parent.name))
+    return found

@@ -8,11 +8,12 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
+
+from stentor.clients import installation
 
 BENCH = Path(__file__).parents[1]
 BUILD = BENCH / ".build"
@@ -41,7 +42,7 @@ def compiled(source: str, *flags: str) -> Path:
 @contextlib.contextmanager
 def alone() -> Iterator[None]:
     """One bench at a time on this machine, on the core of the crowd, and ended by SIGTERM as by Ctrl-C."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    installation.end_by_sigterm()
     os.sched_setaffinity(0, {CROWD_CORE})
     with LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -12,6 +12,7 @@ from stentor.core.tape import TapeReader, TapeWriter
 from stentor.formats import chunks
 from stentor.io import disk, keys
 from stentor.io import ring as rings
+from stentor.io.codec import Encoder
 from stentor.io.codec.decoder import Decoder
 from stentor.io.wake import Caller
 from stentor.model.grid import Grid
@@ -88,6 +89,28 @@ def test_what_is_late_is_hold_whoever_wrote_it(tmp_path: Path) -> None:
     assert found[2] and not found[max(found)]
     assert min(n for n, hold in found.items() if not hold) >= 7, "what edges have filled by themselves stays hold"
     assert airing.shed_blocks >= 100, "late blocks cost nothing"
+
+
+def test_encoders_that_barely_keep_up_come_back_after_a_stall(tmp_path: Path, monkeypatch) -> None:
+    """Each block takes them 12 ms and more of its 20, so what piled up in a stall is not worked off in time."""
+    encode = Encoder.encode
+
+    def slowly(self: Encoder, samples: np.ndarray) -> list[bytes]:
+        time.sleep(0.002)
+        return encode(self, samples)
+
+    monkeypatch.setattr(Encoder, "encode", slowly)
+    ring = ring_at(tmp_path, began_s_ago=4.0)
+    deadlines = Deadlines(ring.grid, 150_000_000, 400_000_000)
+    airing = Airing(ring, deadlines, Caller(tmp_path / "wake"), TONE, lambda: None)
+    began_ns = ring.grid.t0_mono_ns
+    for i in range(100, 400):  # from 2 s before now to 4 s after
+        time.sleep(max(0.0, (began_ns + i * 20_000_000 - time.monotonic_ns()) / 1e9))
+        airing.put(Block(i * 960, tone(i), True))
+    airing.close()
+    newest = ring.get(OPUS.id, ring.head(OPUS.id))
+    assert newest is not None and not newest.hold
+    assert airing.shed_blocks < 200, "they gave up once"
 
 
 def test_after_missing_ticks_the_encoders_fall_back_onto_the_grid(tmp_path: Path) -> None:

@@ -35,6 +35,15 @@ def test_workers_have_samples_of_their_own(values: Board) -> None:
     assert found["stentor_edge_late_seconds_max", (("worker", "1"),)] == 0.25
 
 
+def test_lines_have_their_shows_name(values: Board) -> None:
+    values.put("line-friday", board.Line(at_ms=1, gate=board.Gate.QUEUE, waiting=7, free=-2, rate_mps=1_500))
+    found = samples(values)
+    assert found["stentor_line_waiting", (("show", "friday"),)] == 7
+    assert found["stentor_line_seats_free", (("show", "friday"),)] == -2
+    assert found["stentor_line_rate_hertz", (("show", "friday"),)] == 1.5
+    assert found["stentor_line_gate", (("gate", "queue"), ("show", "friday"))] == 1
+
+
 def test_the_stage(values: Board) -> None:
     speakers = (
         board.Speaker("a", "Ada", on_air=True, muted=False, lost=7, jitter_ms=20),

@@ -184,3 +184,12 @@ def test_what_was_kept_and_cannot_be_read_is_done_without(tmp_path: Path) -> Non
     folder.mkdir(parents=True)
     (folder / "line").write_text("{")
     assert hall.look().mark == 0
+
+
+def test_a_show_whose_line_fails_does_not_hold_up_another(tmp_path: Path) -> None:
+    hall = Hall(tmp_path, draw_in_s=None)
+    hall.settings.keys_dir.mkdir(parents=True)
+    (hall.settings.keys_dir / "draw-broken.key").write_bytes(b"short")
+    hall.board.put("desk", board.Desk(1, (changed(hall.show, id="broken"), hall.show)))
+    assert hall.look().gate is Gate.QUEUE
+    assert hall.board.get("line-broken", board.Line) is None

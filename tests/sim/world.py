@@ -165,7 +165,7 @@ class World:
         self.leaves_ms = [0] * count
         self.comes = [rng.random() < plan.shows_up for _ in range(count)]
         self.asleep = [rng.random() < plan.asleep for _ in range(count)]
-        self.late = 0  # let in when nobody counted on them any more
+        self.late = 0  # how many may listen beyond the seats, by the lags that core/admission names
         self.usher = Usher(self, 0)
         self.line = self.now = self.usher.look(0)
         self.line_ms = 0
@@ -247,8 +247,12 @@ class World:
         edge.listeners += 1
         if not self.leaves_ms[person]:
             edge.arrivals += 1
+            self.late += self._some_come_back()  # into a seat that is kept for one of them
             self.leaves_ms[person] = now_ms + round(self.rng.expovariate(1 / (self.plan.stay_s * 1000))) + 1
         self.at_ms[person] = max(now_ms + 1, self.leaves_ms[person])
+
+    def _some_come_back(self) -> bool:
+        return any(self.leaves_ms[other] for other in np.flatnonzero(self.state == CONNECTING).tolist())
 
     def _end(self, person: int, now_ms: int) -> None:
         self.edges[self.edge_of[person]].listeners -= 1

@@ -27,6 +27,7 @@ STOP_S_MAX = 10.0
 CONNECT_S_MAX = 1.0
 LOOK_S = 0.05
 LOG_CHARS = 2_000  # of the log's end, told when a start fails
+EXIT_TERMINATED = 128 + signal.SIGTERM  # as a shell has it
 TMPFS = Path("/dev/shm")
 
 Address = tuple[str, int] | str
@@ -34,6 +35,16 @@ Address = tuple[str, int] | str
 
 class NotUp(RuntimeError):
     """The roles did not come up; the text has the end of their log."""
+
+
+def end_by_sigterm() -> None:
+    """From now on SIGTERM ends this process as Ctrl-C would: what it started is ended too, however often it comes."""
+
+    def end(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        sys.exit(EXIT_TERMINATED)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 @contextmanager

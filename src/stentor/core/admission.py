@@ -7,8 +7,9 @@ mark stands.
 
 The seats of those who have just dropped out are kept for `RETURN_MS`: the listeners counted are the most there were in
 that time. So a broken cable does not fill the hall with strangers, and an edge that is not heard of for a moment is
-not empty. Seats can be exceeded by those who come back after their turn has lapsed or their seat was given away, and by
-places of the same rank as the last one called, or of a rank below it that came later; not by more.
+not empty. Seats can be exceeded by those who come back after their turn has lapsed or their seat was given away, by
+those called who arrive while others are on their way back, and by places with the rank of the last one called or, from
+a door that has not heard of the mark, below it; not by more.
 """
 
 from __future__ import annotations

@@ -17,10 +17,12 @@ from stentor.core.hold import Deadlines, HoldWatch, slice_at
 from stentor.io.codec import Encoder
 from stentor.io.ring import Ring
 from stentor.io.wake import RING, Caller
+from stentor.model.grid import SAMPLE_RATE
 from stentor.model.rendition import RENDITIONS, Rendition
 
 Samples = npt.NDArray[np.float32]
 BLOCKS_MAX = 150  # three seconds of program may wait for the encoders
+FRESH_NS = 100_000_000  # encoders that begin anew begin with a block no older than this, if there is one
 LOCK_TRIES, LOCK_WAIT_S = 20, 0.001
 log = structlog.get_logger()
 
@@ -69,7 +71,7 @@ class Airing:
         self._ring, self._deadlines, self._caller, self._tone, self._after = ring, deadlines, caller, tone, after
         self._blocks: queue.Queue[Block | None] = queue.Queue(BLOCKS_MAX)
         self._lanes: list[Lane] = []
-        self._attending = False
+        self._attending = self._gave_up = False
         self._due_is_hold = HoldWatch(Deadlines(ring.grid, 0, 0), ring.slots)
         self._next_position = -1
         self._voiced: dict[int, bool] = {}
@@ -103,11 +105,12 @@ class Airing:
 
     def _air(self, block: Block) -> None:
         self._attending = self._attending or self._ring.attend()
-        if self._deadlines.studio_must_hold(block.position // self._ring.grid.chunk_samples, time.monotonic_ns()):
+        if self._is_late(block, time.monotonic_ns()):
             self._shed()
             return
         if block.position != self._next_position:
             self._lanes = [Lane(rendition, self._ring, block.position) for rendition in RENDITIONS]
+            self._gave_up = False
         self._next_position = block.position + len(block.samples)
         self._note_voice(block)
         samples = self._with_hold(block)
@@ -130,11 +133,21 @@ class Airing:
                 published |= publish(self._ring, rendition_id, n, data, hold=True)
         return published
 
+    def _is_late(self, block: Block, now_ns: int) -> bool:
+        """Whether hold has its place. Encoders that gave up once do not begin with old blocks either: from there, ones
+        that barely keep up with the program would be late with that chunk too, and give up again, and again."""
+        grid = self._ring.grid
+        if self._deadlines.studio_must_hold(block.position // grid.chunk_samples, now_ns):
+            return True
+        made_ns = grid.t0_mono_ns + block.position * 1_000_000_000 // SAMPLE_RATE
+        return self._gave_up and now_ns - made_ns > FRESH_NS and not self._blocks.empty()
+
     def _shed(self) -> None:
         """Hold has taken this block's place: work on it would only make the next ones late too."""
         if self._next_position >= 0:
             log.warning("airing is late; encoders begin anew", waiting=self._blocks.qsize())
         self._next_position = -1
+        self._gave_up = True
         self.shed_blocks += 1
 
     def _note_voice(self, block: Block) -> None:

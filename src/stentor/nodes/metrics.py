@@ -175,13 +175,37 @@ _USHER = (
 _LEVELS = (
     Declared("stentor_level_dbfs", "gauge", "Peak since the last value; `program` is the mix.", lambda v: v.dbfs, "of"),
 )
+_LINE = (
+    Declared(
+        "stentor_line_gate",
+        "gauge",
+        "1 for how the door lets in at the moment.",
+        lambda v: {gate.value: float(v.gate is gate) for gate in board.Gate},
+        "gate",
+    ),
+    Declared("stentor_line_seats", "gauge", "Seats there are.", lambda v: v.cap),
+    Declared(
+        "stentor_line_seats_free", "gauge", "Seats that can be given; below 0: so many too few.", lambda v: v.free
+    ),
+    Declared("stentor_line_called", "gauge", "Places let in that have not arrived yet.", lambda v: v.called),
+    Declared("stentor_line_waiting", "gauge", "Places that wait.", lambda v: v.waiting),
+    Declared(
+        "stentor_line_rate_hertz",
+        "gauge",
+        "Places let in a second as listeners leave; 0: not known yet.",
+        lambda v: v.rate_mps / 1000,
+    ),
+    Declared("stentor_line_age_seconds", "gauge", "Since the usher last said anything of the line.", _age_s),
+)
 _KINDS = (
     ("edge-", board.Edge, _EDGE),
     ("door-", board.Door, _DOOR),
     ("stage", board.Stage, _STAGE),
     ("usher", board.Usher, _USHER),
     ("levels", board.Levels, _LEVELS),
+    ("line-", board.Line, _LINE),
 )
+_OWNERS = {"edge-": "worker", "door-": "worker", "line-": "show"}  # label that tells the values of a kind apart
 
 
 def route(values: Board, token: str) -> list[BaseRoute]:
@@ -213,7 +237,7 @@ class _Collector(Collector):
 
 
 def _read(values: Board, prefix: str, kind: type[Any]) -> Iterator[tuple[str, Any]]:
-    """(worker, value) of each key; one that cannot be read is left out."""
+    """(worker or show, value) of each key; one that cannot be read is left out."""
     for key in values.keys(prefix):
         if not prefix.endswith("-") and key != prefix:
             continue
@@ -226,15 +250,15 @@ def _read(values: Board, prefix: str, kind: type[Any]) -> Iterator[tuple[str, An
 
 
 def _labels(metric: Declared, prefix: str) -> list[str]:
-    return [*(["worker"] if prefix.endswith("-") else []), *([metric.label] if metric.label else [])]
+    return [*([_OWNERS[prefix]] if prefix in _OWNERS else []), *([metric.label] if metric.label else [])]
 
 
 def _family(metric: Declared, prefix: str, found: list[tuple[str, Any]]) -> Metric:
     make = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
     family = make(metric.name, metric.text, labels=_labels(metric, prefix))
-    for worker, value in found:
+    for owner, value in found:
         samples = metric.read(value)
-        who = [worker] if prefix.endswith("-") else []
+        who = [owner] if prefix in _OWNERS else []
         for label, number in (samples if isinstance(samples, dict) else {None: samples}).items():
             family.add_metric([*who, *([label] if label is not None else [])], number)
     return family

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
@@ -26,6 +27,7 @@ from stentor.settings import Settings
 LOOK_S = 0.05
 NOW_S = 1.0
 SHOWS_MAX = 32
+T = TypeVar("T")
 log = structlog.get_logger()
 
 
@@ -39,16 +41,16 @@ class Usher:
         self._hold_chunks = 0
         self._lines = Lines(settings, self._board)
 
-    def _get(self, key: str) -> board.Stage | None:
+    def _get(self, key: str, kind: type[T]) -> T | None:
         try:
-            return self._board.get(key, board.Stage)
+            return self._board.get(key, kind)
         except BoardError as error:
             log.warning("unreadable value on the board", error=str(error))
             return None
 
     def _attach(self) -> Ring | None:
         """The ring of the show on stage; the old one is kept while its studio is away."""
-        stage = self._get("stage")
+        stage = self._get("stage", board.Stage)
         if stage is None or not stage.ring:
             return self._ring
         try:
@@ -79,12 +81,14 @@ class Usher:
     def announce(self) -> None:
         """Sign and publish `now` for every show on the board."""
         desk = self._board.get("desk", board.Desk) or board.Desk()
-        stage = self._get("stage")
+        stage = self._get("stage", board.Stage)
         edges = [edge for key in self._board.keys("edge-") if (edge := self._board.get(key, board.Edge)) is not None]
         wall_ms = time.time_ns() // 1_000_000
         for show in desk.shows[:SHOWS_MAX]:
-            on_stage = stage if stage is not None and stage.show == show.id else self._get(f"ended-{show.id}")
-            line = self._board.get(f"line-{show.id}", board.Line)
+            on_stage = (
+                stage if stage is not None and stage.show == show.id else self._get(f"ended-{show.id}", board.Stage)
+            )
+            line = self._get(f"line-{show.id}", board.Line)
             fields = now_fields(show, on_stage, edges, wall_ms) | line_fields(show, line)
             text = now_format.sign(fields, self._signer.public_key, self._signer.sign)
             self._board.put(f"now-{show.id}", board.Now(wall_ms, text))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -24,7 +25,7 @@ log = structlog.get_logger()
 
 
 class Lines:
-    """All shows' lines. `look` decides by what is, `step` does a few milliseconds of what there is to do."""
+    """All shows' lines."""
 
     def __init__(self, settings: Settings, values: Board) -> None:
         self._settings, self._board = settings, values
@@ -32,62 +33,62 @@ class Lines:
         self._edges, self._doors = Tally(), Tally()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`. What fails is logged and tried again at the next look."""
+        """Until `stop`."""
         while not stop.is_set():
             until = time.monotonic() + LOOK_S
-            try:
-                await self.look()
-                while time.monotonic() < until and self.step():
-                    await _let_others()
-            except (OSError, ValueError) as error:
-                log.error("the lines could not be looked at", error=str(error))
+            await self.look()
+            while time.monotonic() < until and self.step():
+                await _let_others()
             await _sleep(until - time.monotonic(), stop)
 
     def step(self) -> bool:
-        return sum(line.roll.step() for line in self._lines.values()) > 0
+        """A few milliseconds of what there is to do; -> whether there is more."""
+        return sum(_step(line) for line in self._lines.values()) > 0
 
     async def look(self) -> None:
         """One look at the board, and a `Line` for every show whose places are all known.
 
-        What is to outlive the board is on the disk before it is told, as long as the disk takes it.
+        What fails for one show is logged, and tried again at the next look.
         """
-        for line in self._decide():
-            try:
-                await asyncio.to_thread(line.keep)
-            except OSError as error:
-                log.error("the line is on the board only", error=str(error))
-            line.tell()
-
-    def _decide(self) -> list[ShowLine]:
-        wall_ms, mono_ms = time.time_ns() // 1_000_000, time.monotonic_ns() // 1_000_000
-        arrivals = self._edges.receive(self._said("edge-", _edge, board.Edge), mono_ms)
-        tickets = self._doors.receive(self._said("door-", _door, board.Door), mono_ms)
-        stage, ladder = self._get("stage", board.Stage), self._get("ladder", board.Ladder)
-        desk = self._get("desk", board.Desk) or board.Desk()
+        arrivals = self._edges.receive(self._said("edge-", _edge, board.Edge), _mono_ms())
+        tickets = self._doors.receive(self._said("door-", _door, board.Door), _mono_ms())
+        stage, desk = self._get("stage", board.Stage), self._get("desk", board.Desk) or board.Desk()
         shows = {show.id: show for show in desk.shows[:SHOWS_MAX]}
         self._lines = {show: line for show, line in self._lines.items() if show in shows}
         for show in shows.values():
             staged = stage if stage is not None and stage.show == show.id else None
-            over = self._get(f"ended-{show.id}", board.Stage) is not None or (staged and staged.phase in OVER)
-            facts = Facts(
-                cap=self._cap(show, ladder),
-                listening=self._edges.level if staged else 0,
-                arrivals=arrivals if staged else 0,
-                tickets=tickets,
-                doors=self._doors.workers,
-                closed=show.closed or show.wish == "cancel" or bool(over),
-            )
-            live = staged is not None and staged.phase is board.Phase.LIVE
-            self._line(show, mono_ms).decide(show, facts, wall_ms, mono_ms, live=live)
-        return list(self._lines.values())
+            try:
+                await self._look_at(show, staged, self._facts(show, staged, arrivals, tickets))
+            except (OSError, ValueError) as error:
+                log.error("a line could not be looked at", show=show.id, error=str(error))
 
-    def _line(self, show: board.Show, mono_ms: int) -> ShowLine:
+    def _facts(self, show: board.Show, staged: board.Stage | None, arrivals: int, tickets: int) -> Facts:
+        over = self._get(f"ended-{show.id}", board.Stage) is not None or (staged is not None and staged.phase in OVER)
+        return Facts(
+            cap=self._cap(show),
+            listening=self._edges.level if staged else 0,
+            arrivals=arrivals if staged else 0,
+            tickets=tickets,
+            doors=self._doors.workers,
+            closed=show.closed or show.wish == "cancel" or over,
+        )
+
+    async def _look_at(self, show: board.Show, staged: board.Stage | None, facts: Facts) -> None:
+        """What is to outlive the board is on the disk before it is told, as long as the disk takes it."""
         if show.id not in self._lines:
-            self._lines[show.id] = ShowLine(self._settings, self._board, show, mono_ms)
-        return self._lines[show.id]
+            make = partial(ShowLine, self._settings, self._board, show, _mono_ms())
+            self._lines[show.id] = await asyncio.to_thread(make)
+        line, live = self._lines[show.id], staged is not None and staged.phase is board.Phase.LIVE
+        line.decide(show, facts, time.time_ns() // 1_000_000, _mono_ms(), live=live)
+        try:
+            await asyncio.to_thread(line.keep)
+        except OSError as error:
+            log.error("the line is on the board only", show=show.id, error=str(error))
+        line.tell()
 
-    def _cap(self, show: board.Show, ladder: board.Ladder | None) -> int:
+    def _cap(self, show: board.Show) -> int:
         """The least of what the machine carries, the ladder leaves and the crew wants."""
+        ladder = self._get("ladder", board.Ladder)
         caps = (self._settings.edges * self._settings.listeners_max, ladder.cap if ladder else 0, show.cap)
         return min(cap for cap in caps if cap > 0)
 
@@ -101,6 +102,18 @@ class Lines:
         except BoardError as error:
             log.warning("unreadable value on the board", error=str(error))
             return None
+
+
+def _step(line: ShowLine) -> bool:
+    try:
+        return line.roll.step()
+    except OSError as error:
+        log.error("a log of places cannot be read", error=str(error))
+        return False
+
+
+def _mono_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
 
 
 def _edge(value: board.Edge) -> Said:
