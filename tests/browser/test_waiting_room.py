@@ -233,13 +233,14 @@ def test_the_page_says_what_the_door_says(browse: Browse, front: Station) -> Non
         """async ([counts, ranges, chances]) => {
           const waits = await import("/assets/00000000/listen/waits.js");
           const fixed = [waits.OFFER, waits.DRAWN, waits.AFTER_DRAW, waits.CLOSED];
-          return [counts.map(waits.countWords), ranges.map(waits.etaWords), chances.map(waits.chanceWords), fixed];
+          const said = [false, true].map((assumed) => chances.map((chance) => waits.chanceWords(chance, assumed)));
+          return [counts.map(waits.countWords), ranges.map(waits.etaWords), said, fixed];
         }""",
         [counts, ranges, chances],
     )
     assert theirs == [
         [list(waiting.count_words(count)) for count in counts],
         [waiting.eta_words(tuple(one) if one else None) for one in ranges],
-        [waiting.chance_words(chance) for chance in chances],
+        [[waiting.chance_words(chance, assumed=assumed) for chance in chances] for assumed in (False, True)],
         [waiting.OFFER, waiting.DRAWN_WORDS, waiting.AFTER_DRAW_WORDS, waiting.CLOSED_WORDS],
     ]

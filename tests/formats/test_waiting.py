@@ -57,6 +57,10 @@ def test_a_chance_in_words(chance: float, words: str) -> None:
     assert waiting.chance_words(chance).startswith(words)
 
 
+def test_what_is_assumed_is_said_to_be() -> None:
+    assert all("90 minutes are assumed" in waiting.chance_words(chance, assumed=True) for chance in (0.0, 0.5, 1.0))
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(-3, "0 seconds"), (1.2, "1 second"), (119, "119 seconds"), (121, "3 minutes"), (7_200, "2 h 00 min")],
@@ -90,6 +94,6 @@ def test_json_has_what_the_words_are_made_of() -> None:
     body = json.loads(IN_LINE.body())
     assert body == {
         "place": "P", "seq": 7, "state": "queue", "next_poll_ms": 5_000, "rank": 9, "ahead": 1_237,
-        "eta_s": [370, 520], "chance": 0.71, "reason": "All taken.", "late": False,
+        "eta_s": [370, 520], "chance": 0.71, "reason": "All taken.", "late": False, "assumed": False,
     }  # fmt: skip
     assert json.loads(GATHERED.body())["draws_at_ms"] == 720_000

@@ -189,10 +189,10 @@ def test_a_ticket_is_no_place_and_a_place_no_ticket(front):
 def test_places_of_another_show_expired_or_revoked(front):
     front.line(Gate.QUEUE)
     tokens, now = front.door._lines._tokens, int(time.time())
-    other = tokens.place("show-2", 5, Class.LATE, now)[1]
+    other = tokens.place("show-2", 5, Class.LATE, now, now)[1]
     assert front.join(other)[1]["code"] in ("place-forged", "place-wrong-show")
-    assert front.join(tokens.place("show-1", 5, Class.LATE, now - 86_400)[1])[1]["code"] == "place-expired"
-    assert front.join(tokens.place("show-1", 5, Class.LATE, now + 600)[1])[1]["code"] == "place-early"
+    assert front.join(tokens.place("show-1", 5, Class.LATE, now - 86_400, now)[1])[1]["code"] == "place-expired"
+    assert front.join(tokens.place("show-1", 5, Class.LATE, now, now + 600)[1])[1]["code"] == "place-early"
     _, body = front.join()
     revoked = board.Revoked(seqs=((body["seq"], body["seq"]),))
     front.board.put("desk", board.Desk(2, (replace(SHOW, revoked=revoked),)))

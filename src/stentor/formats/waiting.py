@@ -45,7 +45,8 @@ class Ticket(NamedTuple):
 class Waits(NamedTuple):
     """Somebody with a place. `rank` is None before the draw; `ahead`, `eta_s` (from..to, seconds) and `chance` (of
     coming in before the end) while they are not known. `place` is empty for what holds for everybody. With `turn` they
-    may come in now. `draws_at_ms` is 0 where no draw is to come; `late`: they are not in the draw."""
+    may come in now. `draws_at_ms` is 0 where no draw is to come; `late`: they are not in the draw;
+    `assumed`: so is the end of the show."""
 
     place: str
     seq: int
@@ -58,6 +59,7 @@ class Waits(NamedTuple):
     reason: str = ""
     draws_at_ms: int = 0
     late: bool = False
+    assumed: bool = False
     turn: bool = False
 
     def body(self) -> bytes:
@@ -90,7 +92,8 @@ def say(waits: Waits, now_ms: int) -> Words:
     else:
         figure, unit = count_words(waits.ahead)
     closed = (CLOSED_WORDS,) if waits.state is Gate.CLOSED else (eta_words(waits.eta_s),)
-    chance = () if waits.chance is None or waits.state is Gate.CLOSED else (chance_words(waits.chance),)
+    known = waits.chance is not None and waits.state is not Gate.CLOSED
+    chance = (chance_words(waits.chance or 0.0, assumed=waits.assumed),) if known else ()
     return Words("Your place in line", figure, unit, (*closed, *chance, *reasons, OFFER, KEEP_WORDS))
 
 
@@ -131,14 +134,15 @@ def eta_words(eta_s: tuple[int, int] | None) -> str:
     return f"It takes about {high} {units}." if low == high else f"It takes between {low} and {high} {units}."
 
 
-def chance_words(chance: float) -> str:
-    """Of coming in before the end, as it is planned or assumed."""
+def chance_words(chance: float, *, assumed: bool = False) -> str:
+    """Of coming in before the end, as it is planned or `assumed`."""
+    end = "the end (90 minutes are assumed)" if assumed else "the end"
     tenths = min(9, max(1, round(chance * 10)))
     if chance >= 0.95:
-        return "You come in before the end, as far as can be told."
+        return f"You come in before {end}, as far as can be told."
     if chance < 0.05:
-        return "You will hardly come in before the end: fewer than 1 in 20 do from here."
-    return f"About {tenths} in 10 come in from here before the end."
+        return f"You will hardly come in before {end}: fewer than 1 in 20 do from here."
+    return f"About {tenths} in 10 come in from here before {end}."
 
 
 def countdown_words(seconds: float) -> str:

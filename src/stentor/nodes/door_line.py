@@ -165,14 +165,15 @@ class Lines:
         return given
 
     def _give(self, show: str, gate: GateKeeper, now_s: int) -> tuple[Token, str] | Refused:
-        """A new place, once it is written down. None is given before the draw when the draw is made."""
+        """A new place, once it is written down. Once ranks are known, nobody gets in front of those who were called."""
         assert gate.line is not None
         if gate.line.gate is board.Gate.CLOSED:
             return _CLOSED
         seq, base_s = self._number(), gate.line.base_s
-        issued = now_s if gate.line.gate is board.Gate.GATHERING else max(now_s, base_s)
+        gathers = gate.line.gate is board.Gate.GATHERING
+        issued = now_s if gathers else max(now_s, draw.earliest(gate.line.mark, base_s))
         cls = Class.DRAWN if issued < base_s else Class.LATE
-        given = self._tokens.place(show, seq, cls, issued) if seq is not None else None
+        given = self._tokens.place(show, seq, cls, issued, now_s) if seq is not None else None
         if seq is None or given is None:
             return _NO_TICKETS
         try:
@@ -209,15 +210,15 @@ class Lines:
         if not gate.is_fresh(now_s):
             return waits._replace(ahead=ahead, reason=STANDS_WORDS)
         pace = eta.Pace(line.rate_mps, line.seen, line.free, line.soon, line.calls_mps, line.next_poll_ms)
-        return waits._replace(
-            ahead=ahead, eta_s=eta.range_s(ahead, pace), chance=eta.chance(ahead, pace, self._left_s(show))
-        )
+        left_s, assumed = self._left_s(show)
+        chance = eta.chance(ahead, pace, left_s)
+        return waits._replace(ahead=ahead, eta_s=eta.range_s(ahead, pace), chance=chance, assumed=assumed)
 
-    def _left_s(self, show: str) -> float:
-        """To the end of the show."""
+    def _left_s(self, show: str) -> tuple[float, bool]:
+        """To the end of the show, and whether that is only assumed."""
         known = self._shows.get(show)
-        ends_at_ms = eta.ends_at_ms(known.starts_at_ms, known.ends_at_ms)[0] if known else 0
-        return ends_at_ms / 1000 - time.time()
+        ends_at_ms, assumed = eta.ends_at_ms(known.starts_at_ms, known.ends_at_ms) if known else (0, False)
+        return ends_at_ms / 1000 - time.time(), assumed
 
 
 def _rank(gate: GateKeeper, token: Token | None) -> int:

@@ -44,13 +44,14 @@ class Tokens:
             return None
         return Ticket(keys.lasting(key, show_tag(show), seq, now), seq, (now + keys.LASTING_S) * 1000)
 
-    def place(self, show: str, seq: int, cls: Class, issued: int) -> tuple[Token, str] | None:
-        """A place lives longer than the key of an hour, so it is of the show's."""
+    def place(self, show: str, seq: int, cls: Class, issued: int, now: int) -> tuple[Token, str] | None:
+        """A place lives longer than the key of an hour, so it is of the show's. It counts at once, also if it is
+        `issued` at a second to come."""
         key = self._keyring.lasting(show, self._revoked(show).keys)
         if key is None:
             return None
         starts = self._shows[show].starts_at_ms // 1000 if show in self._shows else 0
-        times = (issued, issued - EARLY_S, max(issued, starts) + PLACE_LIFE_S)
+        times = (issued, now - EARLY_S, max(issued, starts) + PLACE_LIFE_S)
         token = Token(Kind.PLACE, show_tag(show), cls, seq, *times, key.id, key.group)
         return token, ticket.mint(token, key.secret)
 

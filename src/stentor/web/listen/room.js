@@ -136,7 +136,7 @@ export class Room {
     if (this.#rank === null) return ["Your place in line", "…", "Your place is being looked up.", [reason, waits.OFFER], 0];
     const count = ahead(now, this.#rank);
     const leftS = ((now.ends_at_ms ?? 0) - nowMs) / 1000;
-    const open = [waits.etaWords(rangeS(count, now)), now.ends_at_ms ? waits.chanceWords(chance(count, now, leftS)) : ""];
+    const open = [waits.etaWords(rangeS(count, now)), now.ends_at_ms ? waits.chanceWords(chance(count, now, leftS), now.ends_assumed) : ""];
     return ["Your place in line", ...waits.countWords(count), [...(now.gate === "closed" ? [waits.CLOSED] : open), reason, waits.OFFER], count];
   }
 

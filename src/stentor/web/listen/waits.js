@@ -24,10 +24,11 @@ export function etaWords(range) {
   return low === high ? `It takes about ${high} ${units}.` : `It takes between ${low} and ${high} ${units}.`;
 }
 
-/** Of coming in before the end; "" where it is not known. */
-export function chanceWords(chance) {
+/** Of coming in before the end, as it is planned or `assumed`; "" where it is not known. */
+export function chanceWords(chance, assumed = false) {
+  const end = assumed ? "the end (90 minutes are assumed)" : "the end";
   if (chance === null) return "";
-  if (chance >= 0.95) return "You come in before the end, as far as can be told.";
-  if (chance < 0.05) return "You will hardly come in before the end: fewer than 1 in 20 do from here.";
-  return `About ${Math.min(9, Math.max(1, Math.round(chance * 10)))} in 10 come in from here before the end.`;
+  if (chance >= 0.95) return `You come in before ${end}, as far as can be told.`;
+  if (chance < 0.05) return `You will hardly come in before ${end}: fewer than 1 in 20 do from here.`;
+  return `About ${Math.min(9, Math.max(1, Math.round(chance * 10)))} in 10 come in from here before ${end}.`;
 }
