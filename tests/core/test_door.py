@@ -161,7 +161,7 @@ def test_the_page_is_the_same_for_all_and_small() -> None:
     plain, small = ask("/s/talk"), ask("/s/talk", headers={"accept-encoding": "br, gzip"})
     assert (plain.body, small.body) == (b"<p>talk", b"small")
     assert (header(plain, "Content-Encoding"), header(small, "Content-Encoding")) == (None, "gzip")
-    assert header(plain, "Cache-Control") == "public, max-age=60"
+    assert header(plain, "Cache-Control") == "public, max-age=60, stale-if-error=86400"
     assert header(plain, "Vary") == "Accept-Encoding"
     assert header(plain, "Referrer-Policy") == "no-referrer"
     assert header(plain, "X-Content-Type-Options") == "nosniff"

@@ -11,7 +11,7 @@ from stentor.model.http import File, Headers, Request, Response
 ANY_ORIGIN = ("Access-Control-Allow-Origin", "*")
 NOT_KEPT = ("Cache-Control", "no-store")
 FOR_A_SECOND = ("Cache-Control", "public, max-age=1")
-FOR_A_MINUTE = ("Cache-Control", "public, max-age=60")
+FOR_A_MINUTE = ("Cache-Control", "public, max-age=60, stale-if-error=86400")  # a cache may stand in for a dead door
 FOR_EVER = ("Cache-Control", "public, max-age=31536000, immutable")
 JSON = ("Content-Type", "application/json")
 _NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
