@@ -145,6 +145,14 @@ def test_while_blocks_come_the_ring_is_attended(tmp_path: Path) -> None:
     assert not seen.attended
 
 
+def test_while_blocks_are_too_late_nobody_is_to_wait_for_them(tmp_path: Path) -> None:
+    ring = ring_at(tmp_path, began_s_ago=4.0)
+    seen, found = rings.Ring(tmp_path / "show.ring"), list[bool]()
+    air(tmp_path, ring, range(25, 25 * 20), tone, graces_ms=(150, 400), after=lambda: found.append(seen.attended))
+    assert not found[0] and found[-1]
+    assert found == sorted(found), "once it has begun it goes on"
+
+
 def test_the_tape_holds_what_was_aired_through_a_restart(tmp_path: Path) -> None:
     ring, signer, tape = ring_at(tmp_path), keys.Signer(tmp_path / "keys"), tmp_path / "tape"
     ring.live_n = 3

@@ -32,9 +32,11 @@ BUTT = """
 server = live
 num_of_srv = 1
 srv_ent = live
+num_of_icy = 0
 check_for_update = 0
 
 [audio]
+device = default
 codec = {codec}
 samplerate = 48000
 channel = 2

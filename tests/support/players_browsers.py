@@ -230,9 +230,9 @@ def screen(directory: Path) -> Iterator[str]:
 
 
 @contextmanager
-def webkit(directory: Path, port: int, *arguments: str) -> Iterator[Driven]:
+def webkit(directory: Path, port: int) -> Iterator[Driven]:
     """MiniBrowser, driven on `port`."""
-    options = {"binary": _minibrowser(), "args": ["--automation", *arguments]}
+    options = {"binary": _minibrowser(), "args": ["--automation"]}
     capabilities = {"alwaysMatch": {"webkitgtk:browserOptions": options}}
     with (
         screen(directory) as display,

@@ -15,19 +15,20 @@ HEARD_S = 20
 HEARD = "stentor.position_s !== null && !audio.paused && audio.readyState > 2"
 
 
-def listen_to_the_end(browser: Driven, running: Running, tmp: Path, **kept: str) -> dict[str, Any]:
-    """A show from its start to its recording; -> the page's figures after `HEARD_S`. The page finds what it has `kept`
-    from a visit before.
+def listen_to_the_end(browser: Driven, running: Running, tmp: Path, origin: str = "", **kept: str) -> dict[str, Any]:
+    """A show from its start to its recording; -> the page's figures after `HEARD_S`. `origin`: not the door's own. The
+    page finds what it has `kept` from a visit before.
 
     Stalls are for a calm machine to count: docs/PLAYERS.md.
     """
     with ExitStack() as stack:
         on_air = OnAir(running, stack, tmp, starts_in_s=1.0)
         on_air.speak(on_air.made.crew_link)
-        browser.open(on_air.made.listener_link)
+        link = f"{origin or running.url('door', '')}/s/{on_air.made.show}"
+        browser.open(link)
         if kept:
             browser.value(f"Object.assign(localStorage, {json.dumps(kept)})")
-            browser.open(on_air.made.listener_link)
+            browser.open(link)
         browser.until("/On air/.test(document.querySelector('#lamp').textContent)")
         browser.click("#play")
         browser.until(HEARD)

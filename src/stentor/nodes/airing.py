@@ -100,11 +100,10 @@ class Airing:
                 self.problem = ""
             except Exception as error:  # whatever an encoder throws, the show goes on: hold, then anew
                 self.problem = f"encoders: {error}"
-                self._next_position = -1
+                self._give_up()
                 log.exception("airing failed", position=block.position)
 
     def _air(self, block: Block) -> None:
-        self._attending = self._attending or self._ring.attend()
         if self._is_late(block, time.monotonic_ns()):
             self._shed()
             return
@@ -115,6 +114,7 @@ class Airing:
         self._note_voice(block)
         samples = self._with_hold(block)
         published = self._fill()
+        self._attending = self._attending or self._ring.attend()  # until now, as for the dead, nobody waits for us
         for lane in self._lanes:
             for chunk in lane.feed(samples):
                 published |= self._publish(lane.rendition, chunk)
@@ -146,9 +146,15 @@ class Airing:
         """Hold has taken this block's place: work on it would only make the next ones late too."""
         if self._next_position >= 0:
             log.warning("airing is late; encoders begin anew", waiting=self._blocks.qsize())
-        self._next_position = -1
+        self._give_up()
         self._gave_up = True
         self.shed_blocks += 1
+
+    def _give_up(self) -> None:
+        self._next_position = -1
+        if self._attending:
+            self._ring.leave()
+            self._attending = False
 
     def _note_voice(self, block: Block) -> None:
         size = self._ring.grid.chunk_samples
