@@ -149,11 +149,11 @@ function draw() {
 }
 
 function receiveNow({ detail }) {
-  const before = now?.phase;
+  const [before, wasOpen] = [now?.phase, now && isOpen()];
   now = detail;
   doorTrouble = "";
   wasLive ||= now.phase !== "ended";
-  if (before !== now.phase) phaseChanged();
+  if (before !== now.phase || wasOpen !== isOpen()) phaseChanged();
   document.title = `${now.phase === "live" ? "● " : ""}${now.title} · Stentor`;
   view.text("title", now.title);
   view.line("voices", now.phase !== "ended" && now.on_air?.length && `with ${new Intl.ListFormat("en").format(now.on_air)}`);
