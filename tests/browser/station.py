@@ -95,6 +95,8 @@ class Station:
         self.asked: list[str] = []
         self.asked_of: dict[str, list[str]] = {"media": [], "page": []}
         self.tickets: set[str] = set()
+        self.ranks: dict[str, int] = {}  # of the places that were given
+        self.rank = 500  # of the next place
         self.renews = True  # whether whoever listens is given a ticket to come back by
         self.skipped: set[int] = set()
         self.headers_sent: dict[str, bytes] = {name: header(BY_NAME[name]) for name in self.programs}
@@ -204,7 +206,7 @@ class Station:
 
         return Handler
 
-    def page(self, request: BaseHTTPRequestHandler, path: str, _query: str) -> None:
+    def page(self, request: BaseHTTPRequestHandler, path: str, query: str) -> None:
         if path == f"/s/{SHOW}":
             csp = (
                 "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; base-uri 'none'; "
@@ -222,9 +224,9 @@ class Station:
             }
             answer(request, json.dumps(body).encode(), "application/json")
         elif path == f"/s/{SHOW}/join":
-            ticket = hashlib.sha256(str(len(self.asked)).encode()).hexdigest()
-            self.tickets.add(ticket)
-            answer(request, json.dumps({"ticket": ticket, "seq": 1}).encode(), "application/json")
+            self._join(request, query.partition("place=")[2], takes_place=True)
+        elif path.startswith(f"/s/{SHOW}/place/"):
+            self._join(request, path.rpartition("/")[2], takes_place=False)
         elif path == f"/s/{SHOW}/listen.mp3":
             answer(request, recording(20), "audio/mp4")
         elif path.startswith("/assets/"):
@@ -232,6 +234,23 @@ class Station:
             answer(request, served(file), TYPES[file.suffix])
         else:
             refuse(request, 404, "not-found")
+
+    def _join(self, request: BaseHTTPRequestHandler, place: str, *, takes_place: bool) -> None:
+        """As the door does, by what `now` says of the line."""
+        gate, mark, drawn = self.now.get("gate", "free"), self.now.get("mark", 0), "key" in self.now.get("draw", {})
+        if place and place not in self.ranks:
+            refuse(request, 403, "place-forged")
+        elif gate == "free" or (drawn and self.ranks.get(place, mark + 1) <= mark):
+            ticket = hashlib.sha256(str(len(self.asked)).encode()).hexdigest()
+            self.tickets.add(ticket)
+            answer(request, json.dumps({"ticket": ticket, "seq": 1}).encode(), "application/json")
+        elif gate == "closed" and not place:
+            refuse(request, 503, "show-closed")
+        else:
+            place = place or f"place-{len(self.ranks)}"
+            rank = self.ranks.setdefault(place, self.rank)
+            wait = {"place": place, "seq": 1, "state": gate, "rank": rank if drawn else None, "next_poll_ms": 200}
+            answer(request, json.dumps(wait).encode(), "application/json", status=202 if takes_place else 200)
 
     def html(self) -> bytes:
         """The listener page as the door fills it in."""
@@ -298,8 +317,10 @@ def start(request: BaseHTTPRequestHandler, kind: str, fields: dict[str, str], st
     request.end_headers()
 
 
-def answer(request: BaseHTTPRequestHandler, body: bytes, kind: str, fields: dict[str, str] | None = None) -> None:
-    start(request, kind, {"Content-Length": str(len(body)), "Cache-Control": "no-store", **(fields or {})})
+def answer(
+    request: BaseHTTPRequestHandler, body: bytes, kind: str, fields: dict[str, str] | None = None, status: int = 200
+) -> None:
+    start(request, kind, {"Content-Length": str(len(body)), "Cache-Control": "no-store", **(fields or {})}, status)
     request.wfile.write(body)
 
 

@@ -8,30 +8,34 @@ from typing import Any
 import pytest
 
 from stentor.core.door import Origins, Ticket, View, answer
-from stentor.model.board import Show
+from stentor.formats.problem import Refused
+from stentor.formats.waiting import Waits, Want
+from stentor.model.board import Gate, Show
 from stentor.model.http import File, Request, Response
 
 PORTS = Origins("", 8001, 8004)
 ONE_ORIGIN = Origins("https://live.example", 8001, 8004)
 SHOW = Show(id="talk", title="Ada & Grace", starts_at_ms=2_000, opens_at_ms=1_000)
 NOW = '{"phase":"live","show":"talk"}'
+WAITS = Waits("PLACE", 7, Gate.QUEUE, 5_000, rank=9)
+NO_TICKETS = Refused(503, "no-tickets", "No tickets at the moment", retry_after_s=2)
 SCRIPT = File("text/javascript", b"let x", b"zipped")
 
 
 def ask(path: str, method: str = "GET", origins: Origins = PORTS, **changes: Any) -> Response:
-    """Ask a door that knows one show. `changes` of its view, or `headers` of the request."""
-    headers = {"host": "radio.example:8000", **changes.pop("headers", {})}
+    """Ask a door that knows one show. `changes` of its view, or `headers` and `query` of the request."""
+    headers, query = {"host": "radio.example:8000", **changes.pop("headers", {})}, changes.pop("query", {})
     view: dict[str, Any] = {
         "shows": {"talk": SHOW},
         "origins": origins,
         "now_text": {"talk": NOW}.get,
-        "mint": lambda show: Ticket(f"T-{show}", 7, 99_000),
-        "mint_lasting": lambda show: Ticket(f"K-{show}", 8, 999_000),
+        "join": lambda show, place, want: Ticket(f"{'K' if want is Want.KEPT else 'T'}-{show}", 7, 99_000),
+        "line": lambda request, show, what: Response(404, (), f"line of {show}: {what}".encode()),
         "listener_page": lambda show: File("text/html", f"<p>{show}".encode(), b"small"),
         "shows_page": lambda listing: File("text/html", listing.encode()),
         "asset": lambda tree, name: SCRIPT if (tree, name) == ("cafe0001", "listen/x.js") else None,
     }
-    return answer(Request(method, path, {}, headers), View(**{**view, **changes}))
+    return answer(Request(method, path, query, headers), View(**{**view, **changes}))
 
 
 def header(response: Response, name: str) -> str | None:
@@ -77,8 +81,35 @@ def test_join_gives_a_ticket_that_nobody_keeps(method: str) -> None:
 
 @pytest.mark.parametrize("path", ["/s/talk/join", "/s/talk/listen.mp3"])
 def test_without_numbers_there_are_no_tickets(path: str) -> None:
-    response = ask(path, mint=lambda show: None, mint_lasting=lambda show: None)
+    response = ask(path, join=lambda *_: NO_TICKETS)
     assert (response.status, code(response), header(response, "Retry-After")) == (503, "no-tickets", "2")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_whoever_has_to_wait_gets_a_place(method: str) -> None:
+    response = ask("/s/talk/join", method, join=lambda *_: WAITS)
+    assert (response.status, response.body) == (202, WAITS.body())
+    assert header(response, "Cache-Control") == "no-store"
+
+
+@pytest.mark.parametrize(("what", "want"), [("join", Want.IN), ("listen.mp3", Want.KEPT)])
+def test_a_place_is_shown_in_the_query(what: str, want: Want) -> None:
+    asked: list[tuple[str, str, Want]] = []
+    ask(f"/s/talk/{what}", query={"place": "PLACE"}, join=lambda *given: asked.append(given) or WAITS)
+    ask(f"/s/talk/{what}", join=lambda *given: asked.append(given) or WAITS)
+    assert asked == [("talk", "PLACE", want), ("talk", "", want)]
+
+
+def test_a_player_that_has_to_wait_is_told_where() -> None:
+    response = ask("/s/talk/listen.mp3", join=lambda *_: WAITS)
+    assert (response.status, code(response), header(response, "Retry-After")) == (503, "waiting-room", "5")
+    assert "/s/talk/wait" in json.loads(response.body or b"")["detail"]
+
+
+def test_what_is_below_a_show_is_of_its_line() -> None:
+    assert ask("/s/talk/place/PLACE").body == b"line of talk: ('place', 'PLACE')"
+    assert ask("/s/talk/wait", "POST").body == b"line of talk: ('wait',)"
+    assert code(ask("/s/other/wait")) == "no-show"
 
 
 @pytest.mark.parametrize(
@@ -130,7 +161,7 @@ def test_the_page_is_the_same_for_all_and_small() -> None:
     plain, small = ask("/s/talk"), ask("/s/talk", headers={"accept-encoding": "br, gzip"})
     assert (plain.body, small.body) == (b"<p>talk", b"small")
     assert (header(plain, "Content-Encoding"), header(small, "Content-Encoding")) == (None, "gzip")
-    assert header(plain, "Cache-Control") == "public, max-age=60"
+    assert header(plain, "Cache-Control") == "public, max-age=60, stale-if-error=86400"
     assert header(plain, "Vary") == "Accept-Encoding"
     assert header(plain, "Referrer-Policy") == "no-referrer"
     assert header(plain, "X-Content-Type-Options") == "nosniff"
@@ -191,6 +222,9 @@ def test_the_shows_as_a_page() -> None:
         ("POST", "/s/talk", 405),
         ("DELETE", "/s/talk/join", 405),
         ("OPTIONS", "/s/talk/join", 204),
+        ("POST", "/s/talk/wait/x", 405),
+        ("POST", "/x/join", 405),
+        ("GET", "/s/talk/wait/x/y", 404),
         ("GET", "/s/talk/now/x", 404),
         ("GET", "/s/talk/nothing", 404),
         ("GET", "/s", 404),

@@ -9,55 +9,10 @@ import pytest
 from msgspec import structs
 
 from stentor.formats import ticket
-from stentor.io.board import Board
 from stentor.io.keys import GroupKeys
-from stentor.io.net.loop import Loop
-from stentor.io.net.server import Server
-from stentor.io.net.sockets import listen
 from stentor.io.wake import BOARD, Caller
 from stentor.model import board
-from stentor.nodes.door import Door
-from stentor.nodes.intake import limits
-from stentor.settings import Settings
-from support.edge import Client
-
-SHOW = board.Show(id="show-1", title="A talk", starts_at_ms=2_000, opens_at_ms=1_000)
-
-
-class House:
-    """One door worker, in the test's own thread."""
-
-    def __init__(self, base, **changes):
-        self.settings = Settings(data_dir=base / "data", run_dir=base / "run")
-        self.board = Board(self.settings.board_dir)
-        self.board.put("desk", board.Desk(1, (SHOW,)))
-        self.board.put("now-show-1", board.Now(at_ms=1, text='{"phase":"open"}'))
-        self.faults = []
-        self.loop = Loop(self.faults.append)
-        self.door = Door(self.settings, 0, self.loop, **changes)
-        listener = listen("127.0.0.1", 0)
-        self.port = listener.getsockname()[1]
-        self.server = Server(self.loop, listener, self.door.answer, limits(self.settings))
-        self.server.start()
-
-    def ask(self, path, method="GET", headers=""):
-        """-> a client with the whole answer."""
-        client = Client(
-            self.port, f"{method} {path} HTTP/1.1\r\nHost: x:1\r\nConnection: close\r\n{headers}\r\n".encode()
-        )
-        deadline = time.monotonic() + 30
-        while not client.closed:
-            assert time.monotonic() < deadline
-            self.loop.turn(time.monotonic() + 0.01)
-            client.read()
-        client.sock.close()
-        return client
-
-    def close(self):
-        self.server.stop()
-        self.door.close()
-        self.loop.close()
-        assert not self.faults
+from support.house import SHOW, House
 
 
 @pytest.fixture

@@ -20,6 +20,9 @@ class Refused:
     detail: str = ""
     retry_after_s: int = 0
 
+    def response(self) -> Response:
+        return refusal(self.status, self.code, self.title, self.detail, retry_after_s=self.retry_after_s)
+
 
 def problem(status: int, code: str, title: str, detail: str = "") -> bytes:
     """The body. `code` is stable and for programs, `title` for people, `detail` says what was wrong here."""

@@ -12,23 +12,23 @@ from pathlib import Path
 import structlog
 
 import stentor.web
-from stentor.core import door, keys, shed
-from stentor.formats.ticket import show_tag
+from stentor.core import door, shed, waiting
 from stentor.io.assets import AssetError, Assets, Template
 from stentor.io.board import Board
 from stentor.io.net.loop import READABLE, Loop
-from stentor.io.sequence import Sequence, SequenceError
 from stentor.io.wake import BOARD, Ear
 from stentor.model import board
 from stentor.model.http import File, Request, Response
+from stentor.nodes.door_line import Lines
 from stentor.nodes.intake import Nows, get, put, run
-from stentor.nodes.keyring import Keyring
 from stentor.settings import Settings
 
 LOOK_S = 0.25  # between two looks at the board
 PUBLISH_S = 1.0
+CHANGED_S = 0.25  # counters that change: the usher lets in by them
+WAIT_PLACES = ("show", "title", "lamp", "lamp_word", "notice", "refresh", "body")
 SHOWS_FILLED_MAX = 32  # pages kept with a show filled in
-FOLDERS = ("listen", "shared", "vendor")  # the last is made by scripts/setup, and may be missing
+FOLDERS = ("listen", "shared", "vendor", "wait")  # the last is made by scripts/setup, and may be missing
 log = structlog.get_logger()
 
 
@@ -49,11 +49,12 @@ class Pages:
             log.error("no files for pages", reason=str(error))
         self._listener = self._template("listen/index.html", "show", config=config)
         self._shows = self._template("shows/index.html", "shows")
+        self._wait = self._template("wait/index.html", *WAIT_PLACES)
         self.listener = lru_cache(SHOWS_FILLED_MAX)(self._fill_listener)
 
-    def _template(self, name: str, place: str, **values: str) -> Template | None:
+    def _template(self, name: str, *places: str, **values: str) -> Template | None:
         try:
-            return self._assets.template(name, (place,), **values) if self._assets else None
+            return self._assets.template(name, places, **values) if self._assets else None
         except AssetError as error:
             log.error("a page is missing", reason=str(error))
             return None
@@ -63,6 +64,9 @@ class Pages:
 
     def shows(self, listing: str) -> File | None:
         return self._shows.fill(shows=listing) if self._shows else None
+
+    def wait(self, values: dict[str, str]) -> File | None:
+        return self._wait.fill(**values) if self._wait else None
 
     def asset(self, tree: str, name: str) -> File | None:
         return self._assets.get(tree, name) if self._assets else None
@@ -76,12 +80,11 @@ class Door:
     ) -> None:
         self._settings, self._worker = settings, worker
         self._board = Board(settings.board_dir)
-        self._keyring = Keyring(settings)
-        self._sequence = Sequence(settings.keys_dir / "ticket.seq")
-        self._problem = ""
         self._retired = False
         self._shows: dict[str, board.Show] = {}
-        self._requests = self._tickets = self._refused = self._shed = 0
+        self._lines = Lines(settings, self._board, self._shows)
+        self._requests = self._refused = self._shed = 0
+        self._published: tuple[int, ...] = ()
         self._rng = random.Random()
         self._view = self._make_view(web, Nows(self._board, loop))
         self._ear = Ear(settings.wake_dir, "door")
@@ -89,33 +92,40 @@ class Door:
         loop.watch(self._ear.fileno(), READABLE, self._woken)
         loop.every(LOOK_S, self.look)
         loop.every(PUBLISH_S, self.publish)
+        loop.every(CHANGED_S, self.publish_changes)
 
     def _make_view(self, web: Path, nows: Nows) -> door.View:
         settings = self._settings
         origins = door.Origins(settings.public_url, settings.edge_port, settings.archive_port, settings.scheme)
-        pages = Pages(web, origins.config)
+        pages, lines = Pages(web, origins.config), self._lines
+        self._line_view = waiting.View(
+            origins, lines.join, lines.told, lines.about, pages.wait, lines.draw, lines.drawn
+        )
         return door.View(
             shows=self._shows,
             origins=origins,
             now_text=nows.text,
-            mint=self.mint,
-            mint_lasting=self.mint_lasting,
+            join=self._lines.join,
+            line=self._answer_line,
             listener_page=pages.listener,
             shows_page=pages.shows,
             asset=pages.asset,
         )
+
+    def _answer_line(self, request: Request, show: str, what: tuple[str, ...]) -> Response:
+        return waiting.answer(request, show, what, self._line_view, time.time_ns() // 1_000_000)
 
     def _woken(self, fd: int, mask: int) -> None:
         if BOARD in self._ear.drain():
             self.look()
 
     def look(self) -> None:
-        """Follow the clock, and the desk: which shows there are. Without a word from it, those it named last."""
-        self._keyring.look(int(time.time()))
+        """Follow the desk: which shows there are (without a word from it, those it named last); and their lines."""
         desk = get(self._board, "desk", board.Desk)
         if desk is not None:
             self._shows.clear()
             self._shows.update((show.id, show) for show in desk.shows)
+        self._lines.look()
 
     def answer(self, request: Request) -> Response:
         self._requests += 1
@@ -139,45 +149,29 @@ class Door:
     def busy(self) -> bool:
         return False
 
-    def mint(self, show: str) -> door.Ticket | None:
-        """A ticket for whoever asks; None while no number, or no key, can be had for it."""
-        now, seq = int(time.time()), self._number()
-        key = self._keyring.admitting(show, self._revoked_keys(show), now)
-        if key is None or not seq:
-            return None
-        life_s = self._settings.ticket_life_s
-        self._tickets += 1
-        return door.Ticket(keys.admission(key, show_tag(show), seq, now, life_s), seq, (now + life_s) * 1000)
-
-    def mint_lasting(self, show: str) -> door.Ticket | None:
-        """A ticket for an address that players keep."""
-        now, seq = int(time.time()), self._number()
-        key = self._keyring.lasting(show, self._revoked_keys(show))
-        if key is None or not seq:
-            return None
-        self._tickets += 1
-        return door.Ticket(keys.lasting(key, show_tag(show), seq, now), seq, (now + keys.LASTING_S) * 1000)
-
-    def _revoked_keys(self, show: str) -> tuple[int, ...]:
-        return self._shows[show].revoked.keys if show in self._shows else ()
-
-    def _number(self) -> int:
-        """0: there is none at the moment."""
-        try:
-            return self._sequence.next()
-        except (SequenceError, OSError) as error:
-            if str(error) != self._problem:
-                self._problem = str(error)
-                log.error("no numbers for tickets", reason=self._problem)
-            return 0
-
     def publish(self) -> None:
         """Put this worker's counters on the board, unless another one has its name by now."""
         if self._retired:
             return
-        at_ms = time.time_ns() // 1_000_000
-        counters = board.Door(at_ms, os.getpid(), self._requests, self._tickets, self._refused, shed=self._shed)
+        lines, at_ms = self._lines, time.time_ns() // 1_000_000
+        self._published = lines.tickets, lines.places
+        counters = board.Door(
+            at_ms,
+            os.getpid(),
+            self._requests,
+            lines.tickets,
+            self._refused,
+            places=lines.places,
+            shed=self._shed,
+            line_at_ms=lines.line_at_ms,
+        )
         put(self._board, f"door-{self._worker}", counters)
+
+    def publish_changes(self) -> None:
+        """What the usher counts on, while it changes."""
+        if self._published != (self._lines.tickets, self._lines.places):
+            self.publish()
 
     def close(self) -> None:
         self._ear.close()
+        self._lines.close()

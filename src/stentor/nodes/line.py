@@ -112,7 +112,7 @@ class ShowLine:
             cap=facts.cap,
             listening=facts.listening,
             calls_mps=round(self._settings.calls_per_s * 1000),
-            reason=_reason(show, decision),
+            reason=_reason(show, decision, facts.cap),
             table=order.points(decision.mark, TABLE_POINTS) if order.total else (),
             commit=draw.commit(self._secret),
             key=self._secret.hex() if self.roll.drawn else "",
@@ -148,12 +148,16 @@ def read_kept(shows: Path, show: str) -> Kept:
         return Kept()
 
 
-def _reason(show: board.Show, decision: Decision) -> str:
+def _reason(show: board.Show, decision: Decision, cap: int) -> str:
     """For those who wait, in words."""
     if decision.gate is board.Gate.CLOSED:
         return show.reason or "Nobody is let in at the moment."
     if decision.gate is board.Gate.GATHERING:
         return "Everybody who is here before the draw has the same chance."
     if decision.gate is board.Gate.QUEUE and decision.waiting:
-        return "All seats are taken." if decision.free <= 0 else "Places are called one after the other."
+        return (
+            f"This show has {cap:,} seats; they are taken."
+            if decision.free <= 0
+            else "Places are called one after the other."
+        )
     return ""

@@ -89,6 +89,13 @@ _EDGE = (
 _DOOR = (
     Declared("stentor_door_requests_total", "counter", "Requests answered.", lambda d: d.requests),
     Declared("stentor_door_tickets_total", "counter", "Tickets given.", lambda d: d.tickets),
+    Declared("stentor_door_places_total", "counter", "Places in line given.", lambda d: d.places),
+    Declared(
+        "stentor_door_line_age_seconds",
+        "gauge",
+        "Since the line was told by which the door lets in; 0: there is none.",
+        lambda d: max(0.0, time.time() - d.line_at_ms / 1000) if d.line_at_ms else 0.0,
+    ),
     Declared("stentor_door_refused_total", "counter", "Requests answered with an error.", lambda d: d.refused),
     Declared(
         "stentor_door_shed_total",

@@ -1,6 +1,7 @@
 /** Joins what the show says (`now`) with what the player does, and shows both. */
 
 import { Clock } from "../shared/time.js";
+import { Entry } from "./entry.js";
 import { Mount } from "./mount.js";
 import { NowFeed } from "./now.js";
 import { managed, Push, pushRendition } from "./push.js";
@@ -21,6 +22,7 @@ const archive = `${origin(config.archive_port)}/archive/${showId}`;
 const audio = view.element("audio");
 const clock = new Clock();
 const news = new NowFeed([`/s/${showId}/now`, `${edge}/live/${showId}/now`], clock);
+const entry = new Entry({ show: showId, kept, clock, now: () => now, play, playing: () => playing(), changed: () => draw() });
 const rendition = !managed || kept("managed") ? pushRendition() : undefined;
 
 let now = null;
@@ -44,14 +46,15 @@ function kept(key, value) {
 
 const playing = () => engine !== null && !audio.paused;
 const startS = () => (engine?.live ? ((now.live_n ?? 0) * (now.chunk_ms ?? 500)) / 1000 : 0);
-const limits = () => ({ firstN: now.live_n ?? 0, endN: now.end_n ?? 0, open: !["announced", "cancelled"].includes(now.phase) });
+const isOpen = () => now.gate === "gathering" || !["announced", "cancelled"].includes(now.phase);
+const limits = () => ({ firstN: now.live_n ?? 0, endN: now.end_n ?? 0, open: isOpen() });
 
 const sinceStart = (seconds) => (seconds === null ? null : Math.max(0, seconds - startS()));
 
 // The player.
 
 function makePush() {
-  const push = new Push(audio, new Mount(showId, rendition, edges, archive), limits);
+  const push = new Push(audio, new Mount(entry, rendition, edges, archive), limits);
   push.feed.addEventListener("state", ({ detail }) => {
     sound = detail;
     if (detail.reason === "lost") news.soon(2_000);
@@ -67,7 +70,7 @@ function makePush() {
 
 /** Anew, or by other means where this is `lost`; -> in how many ms. */
 async function change(isLost) {
-  const page = { audio, show: showId, edges, archive, clock, limits, now: () => now, lost, makePush: rendition && makePush };
+  const page = { audio, show: showId, entry, edges, archive, clock, limits, now: () => now, lost, makePush: rendition && makePush };
   const { next } = await import("./others.js");
   const [maker, ms] = await next(page, makeEngine, isLost);
   makeEngine = maker;
@@ -81,6 +84,7 @@ function drop() {
 
 function play() {
   calm = "";
+  entry.declined = false;
   if (engine?.position() !== null && engine) return void audio.play().catch(() => {});
   drop();
   engine = makeEngine();
@@ -95,6 +99,7 @@ function play() {
 /** Before there is sound: it is not to start by itself. */
 function pause() {
   audio.pause();
+  entry.declined = true;
   if (engine.position() === null) drop();
   draw();
 }
@@ -122,9 +127,10 @@ async function maybeTurn() {
 // What is shown.
 
 function playLabel() {
-  if (playing()) return now.phase === "announced" ? "Do not start by itself" : "Pause";
+  const waits = now.phase === "announced" || entry.waits;
+  if (playing()) return waits ? "Do not start by itself" : "Pause";
   if (engine?.live === false) return "Play the recording";
-  return now.phase === "announced" ? "Start by itself" : "Play";
+  return waits ? "Start by itself" : "Play";
 }
 
 function drawPlayer() {
@@ -141,26 +147,27 @@ function drawPlayer() {
 function draw() {
   if (!now) return view.status(doorTrouble, "Asking for the show…");
   view.lamp(engine?.live === false ? ["off", "Recording"] : words.lampWords(now));
-  view.text("when", words.whenWords(now, clock.now(), playing()));
+  view.text("when", words.whenWords(now, clock.now(), playing(), entry.waits));
   view.show("deck", now.phase !== "cancelled" && (now.phase !== "ended" || engine !== null));
   drawPlayer();
-  view.status((playing() && engine.live && words.troubleWords(sound)) || doorTrouble, sound.state === "connecting" ? "Connecting…" : calm || (now.ladder?.reason ?? ""));
+  view.status((playing() && engine.live && words.troubleWords(sound)) || doorTrouble, sound.state === "connecting" && !entry.waits ? "Connecting…" : calm || (now.ladder?.reason ?? ""));
   news.msMost = playing() && engine.live && !engine.feed ? POLL_MS_UNTOLD : Infinity;
   maybeTurn();
 }
 
 function receiveNow({ detail }) {
-  const before = now?.phase;
+  const [before, wasOpen] = [now?.phase, now && isOpen()];
   now = said?.at_ms > detail.at_ms ? { ...detail, ...said } : detail;
   doorTrouble = "";
   wasLive ||= now.phase !== "ended";
-  if (before !== now.phase) phaseChanged();
+  if (before !== now.phase || wasOpen !== isOpen()) phaseChanged();
   document.title = `${now.phase === "live" ? "● " : ""}${now.title} · Stentor`;
   view.text("title", now.title);
   view.line("voices", now.phase !== "ended" && now.on_air?.length && `with ${new Intl.ListFormat("en").format(now.on_air)}`);
   view.line("notice", now.notice, "notice-text");
   view.text("audience", now.listeners && now.phase !== "ended" ? `${now.listeners.toLocaleString()} listening` : "");
   draw();
+  entry.look();
 }
 
 /** When doors open, all would come in the same second. */

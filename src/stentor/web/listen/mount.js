@@ -16,13 +16,13 @@ class Refused extends Error {
   }
 }
 
-async function accepted(response) {
+export async function accepted(response) {
   if (!response.ok) throw new Refused(response, await response.json().catch(() => ({})));
   return response;
 }
 
 /** `work(signal)`, cut short when `outer` fires or after `ms`. */
-async function within(outer, ms, work) {
+export async function within(outer, ms, work) {
   const inner = new AbortController();
   const follow = () => inner.abort(outer.reason);
   const timer = setTimeout(() => inner.abort(new DOMException("no answer", "TimeoutError")), ms);
@@ -105,15 +105,15 @@ class BoxSplitter {
 export class Mount {
   bytes = 0;
 
-  /** `edges`: origins to try, the preferred one first; "" is the page's own. `archive`: address of the show there. */
-  constructor(show, rendition, edges, archive) {
-    Object.assign(this, { show, rendition, edges: [...new Set(edges)], archive });
+  /** `entry` gives tickets. `edges`: origins to try, the preferred one first; "" is the page's own. `archive`: address of the show there. */
+  constructor(entry, rendition, edges, archive) {
+    Object.assign(this, { entry, rendition, edges: [...new Set(edges)], archive });
   }
 
   /** -> {stamp, parts, close} of an endless stream. Who is let in gets a ticket to come back by, without the door. */
   async open(query, signal) {
     const old = ticket();
-    if (!old) keep(await this.#join(signal));
+    if (!old) keep(await this.entry.ticket(signal));
     const response = await this.#reach(`/live/${ticket()}/${this.rendition}?${query}`, signal);
     if (response.status === 403) keep("");
     if (response.status === 403 && old) return this.open(query, signal); // with a new ticket
@@ -135,13 +135,6 @@ export class Mount {
   #split(splitter, bytes) {
     this.bytes += bytes.length;
     return splitter.push(bytes);
-  }
-
-  #join(outer) {
-    return within(outer, ANSWER_MS, async (signal) => {
-      const response = await accepted(await fetch(`/s/${this.show}/join`, { method: "POST", signal }));
-      return (await response.json()).ticket;
-    });
   }
 
   /** Where an edge answered goes first from then on. */

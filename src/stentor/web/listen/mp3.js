@@ -3,13 +3,24 @@ export class Mp3 {
   live = true;
   counters = {};
 
-  constructor(audio, show) {
-    Object.assign(this, { audio, url: `/s/${show}/listen.mp3` });
+  #over = new AbortController();
+
+  /** `page`: {audio, show, entry, now()}. */
+  constructor(page) {
+    Object.assign(this, page);
   }
 
-  start() {
-    this.audio.src = this.url;
-    return this.audio.play();
+  /** In the listener's gesture: once loaded in it, the element may be played after a wait. */
+  async start() {
+    if ((this.now()?.gate ?? "free") !== "free") await this.#wait();
+    this.audio.src = `/s/${this.show}/listen.mp3${this.entry.query}`;
+    await this.audio.play();
+  }
+
+  async #wait() {
+    this.audio.removeAttribute("src");
+    this.audio.load();
+    await this.entry.ticket(this.#over.signal);
   }
 
   /** What the element has kept is old: the stream anew. */
@@ -17,7 +28,10 @@ export class Mp3 {
     this.start().catch(() => {});
   }
 
-  stop() {}
+  stop() {
+    this.#over.abort();
+  }
+
   seek() {}
   position = () => null;
   nowS = () => null;

@@ -11,13 +11,13 @@ let left = [];
 /** In the order in which they are tried. */
 async function makers(page) {
   const byHls = await player(page.audio);
-  const all = [byHls && (() => new Pull(page, byHls)), () => new Mp3(page.audio, page.show), page.makePush];
+  const all = [byHls && (() => new Pull(page, byHls)), () => new Mp3(page), page.makePush];
   return all.filter(Boolean);
 }
 
 /**
  * -> [maker of engines, ms until it is to be used]: the same anew, a few times, or the next where it is `lost`.
- * `page`: as for `Pull`, and {show, makePush}; the last is undefined where there is no push.
+ * `page`: as for `Pull` and `Mp3`, and {makePush}; the last is undefined where there is no push.
  */
 export async function next(page, maker, lost) {
   rebuilds += 1;

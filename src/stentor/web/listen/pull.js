@@ -3,7 +3,6 @@
 import { keep, ticket } from "./ticket.js";
 
 const REACH_MS = 2_000; // then the edge is tried by way of the page's own origin
-const ANSWER_MS = 8_000;
 const SOON_S = 6; // nearer to live than this there is no past to go to
 const DOORS_MS_MAX = 10_000;
 const KEPT_BEHIND_S = 60;
@@ -80,8 +79,8 @@ const byScript = (Hls) =>
     }
   };
 
-async function answered(url, ms, options) {
-  const response = await fetch(url, { signal: AbortSignal.timeout(ms), ...options });
+async function answered(url, ms) {
+  const response = await fetch(url, { signal: AbortSignal.timeout(ms) });
   if (response.status === 403) keep(""); // the next try is with a new ticket
   if (!response.ok) throw new Error(`HTTP ${response.status}`);
   return response;
@@ -94,7 +93,7 @@ export class Pull {
   #placed = false;
   #over = new AbortController();
 
-  /** `page`: {audio, show, edges, archive, clock, limits(), now(), lost()}; `lost` is called when it cannot go on. */
+  /** `page`: {audio, entry, edges, archive, clock, limits(), now(), lost()}; `lost` is called when it cannot go on. */
   constructor(page, Player) {
     Object.assign(this, page);
     this.player = new Player(this.audio, this.lost);
@@ -151,7 +150,7 @@ export class Pull {
 
   /** -> the address of this listener's playlist, at the first origin that has it. */
   async #reach() {
-    if (!ticket()) keep((await (await answered(`/s/${this.show}/join`, ANSWER_MS, { method: "POST" })).json()).ticket);
+    if (!ticket()) keep(await this.entry.ticket(this.#over.signal));
     const urls = this.edges.map((origin) => [origin, `${origin}/live/${ticket()}/index.m3u8`]);
     for (const [origin, url] of urls.slice(0, -1)) {
       const response = await answered(url, REACH_MS).catch(() => null);

@@ -16,17 +16,30 @@ export const lampWords = (now) => (now.holding && now.phase === "live" ? ["hold"
 
 const startedMs = (now) => now.started_at_ms ?? now.starts_at_ms;
 
-/** The line under the title: when, or why not. */
-export function whenWords(now, nowMs, playing) {
+/** What awaits those who are not in yet. */
+const GATES = {
+  gathering: "Press play now to take part in the draw.",
+  queue: "There is a line: press play to get in.",
+  closed: "Nobody new is let in at the moment.",
+};
+
+function doorsWords(hour, playing, gate) {
+  if (gate !== undefined) return `Starts ${hour}. ${gate}`;
+  return playing ? `You hear hold audio. The show starts by itself: ${hour}.` : `Starts ${hour}. Press play now and it starts by itself.`;
+}
+
+/** The line under the title: when, or why not. `waits`: the waiting room says the rest. */
+export function whenWords(now, nowMs, playing, waits) {
   const hour = hourText(now.starts_at_ms, nowMs);
   const because = now.reason ? `: ${now.reason}` : ".";
-  const doors = playing ? `You hear hold audio. The show starts by itself: ${hour}.` : `Starts ${hour}. Press play now and it starts by itself.`;
+  const gate = waits ? "" : playing ? undefined : GATES[now.gate];
+  const doors = doorsWords(hour, playing, gate);
   const lines = {
-    announced: playing ? `Starts ${hour}. Leave this page open: the sound comes by itself.` : `Starts ${hour}.`,
+    announced: gate !== undefined ? doors : playing ? `Starts ${hour}. Leave this page open: the sound comes by itself.` : `Starts ${hour}.`,
     open: doors,
     drawn: doors,
     held: `The start is late${because}${playing ? " It comes by itself." : ""}`,
-    live: now.holding ? "Nobody is speaking at the moment. The show goes on." : `On air since ${hourText(startedMs(now), nowMs)}.`,
+    live: now.holding ? "Nobody is speaking at the moment. The show goes on." : `On air since ${hourText(startedMs(now), nowMs)}. ${gate ?? ""}`,
     ended: now.replay ? "The show has ended. This is its recording." : "The show has ended. Its recording is about to be here.",
     cancelled: `This show was cancelled${because}`,
   };
