@@ -1,5 +1,6 @@
 """From ticks of program to the ring and on to the tape, with the real encoders."""
 
+import queue
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from stentor.io.codec.decoder import Decoder
 from stentor.io.wake import Caller
 from stentor.model.grid import Grid
 from stentor.model.rendition import OPUS, RENDITIONS, Rendition
+from stentor.nodes import airing as airing_module
 from stentor.nodes.airing import Airing, Block
 from stentor.nodes.recorder import Recorder, TapeUnusable, new_meta, recover
 from support.tapes import holds
@@ -91,26 +93,67 @@ def test_what_is_late_is_hold_whoever_wrote_it(tmp_path: Path) -> None:
     assert airing.shed_blocks >= 100, "late blocks cost nothing"
 
 
+class Simulated:
+    """Clock and queue of an airing: a block is there when its tick is over by the clock, which goes on as encoders work
+    and while nothing is there."""
+
+    Full = queue.Full
+
+    def __init__(self, ring: rings.Ring, ticks: range, now_ns: int) -> None:
+        self._t0_ns, self._ticks, self._now_ns = ring.grid.t0_mono_ns, ticks, now_ns
+
+    def Queue(self, size: int) -> "Simulated":
+        return self
+
+    def monotonic_ns(self) -> int:
+        return self._now_ns
+
+    def work(self, ns: int) -> None:
+        self._now_ns += ns
+
+    def _next_ns(self) -> int:
+        return self._t0_ns + (self._ticks[0] + 1) * 20_000_000
+
+    def empty(self) -> bool:
+        return not self._ticks or self._next_ns() > self._now_ns
+
+    def qsize(self) -> int:
+        return int(not self.empty())
+
+    def put(self, end: None) -> None:
+        """It ends by itself."""
+
+    def get(self) -> Block | None:
+        if not self._ticks:
+            return None
+        self._now_ns = max(self._now_ns, self._next_ns())
+        i, self._ticks = self._ticks[0], self._ticks[1:]
+        return Block(i * 960, tone(i), True)
+
+
 def test_encoders_that_barely_keep_up_come_back_after_a_stall(tmp_path: Path, monkeypatch) -> None:
-    """Each block takes them 12 ms and more of its 20, so what piled up in a stall is not worked off in time."""
-    encode = Encoder.encode
+    """To begin takes them 100 ms, and each block 18 of its 20: what piled up in a stall is not worked off in time."""
+    ring = ring_at(tmp_path)
+    simulated = Simulated(ring, range(100, 400), ring.grid.t0_mono_ns + 4_000_000_000)  # 2 s have piled up
+    encode, begin = Encoder.encode, Encoder.__init__
+
+    def begin_slowly(self: Encoder, rendition: Rendition) -> None:
+        simulated.work(17_000_000)
+        begin(self, rendition)
 
     def slowly(self: Encoder, samples: np.ndarray) -> list[bytes]:
-        time.sleep(0.002)
+        simulated.work(3_000_000)
         return encode(self, samples)
 
+    monkeypatch.setattr(Encoder, "__init__", begin_slowly)
     monkeypatch.setattr(Encoder, "encode", slowly)
-    ring = ring_at(tmp_path, began_s_ago=4.0)
-    deadlines = Deadlines(ring.grid, 150_000_000, 400_000_000)
-    airing = Airing(ring, deadlines, Caller(tmp_path / "wake"), TONE, lambda: None)
-    began_ns = ring.grid.t0_mono_ns
-    for i in range(100, 400):  # from 2 s before now to 4 s after
-        time.sleep(max(0.0, (began_ns + i * 20_000_000 - time.monotonic_ns()) / 1e9))
-        airing.put(Block(i * 960, tone(i), True))
+    monkeypatch.setattr(airing_module, "queue", simulated)
+    monkeypatch.setattr(airing_module, "time", simulated)
+    airing = Airing(ring, Deadlines(ring.grid, 150_000_000, 400_000_000), Caller(tmp_path / "wake"), TONE, lambda: None)
     airing.close()
-    newest = ring.get(OPUS.id, ring.head(OPUS.id))
-    assert newest is not None and not newest.hold
-    assert airing.shed_blocks < 200, "they gave up once"
+    found = [chunk.hold for n in range(9, 15) if (chunk := ring.get(OPUS.id, n)) is not None]
+    assert found == [False] * 6
+    assert 60 <= airing.shed_blocks < 120, "they gave up once"
 
 
 def test_after_missing_ticks_the_encoders_fall_back_onto_the_grid(tmp_path: Path) -> None:
