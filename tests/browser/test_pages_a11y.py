@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import http.server
-import json
 import re
-import threading
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from browser.station import TYPES, WEB, Station
+from browser.desk import Desk, desk_pages
+from browser.station import Station
 from browser.waiting import until
 
 Browse = Callable[..., Page]
@@ -38,73 +35,12 @@ COLOURS = """
   ["ground", "panel", "ink", "soft", "air", "air-fill", "on-air", "hold", "good", "edge", "focus"].map(
     (name) => [name, getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim()]))
 """
-CREW_STATE: dict[str, Any] = {
-    "now_ms": 1_000_000,
-    "revision": 1,
-    "show": {
-        "id": "night", "title": "The Long Night", "phase": "live", "starts_at_ms": 900_000, "opens_at_ms": 0,
-        "chunk_ms": 500, "wish": "", "reason": "", "notice": "", "cap": 0,
-        "seats": [
-            {"id": "ada", "name": "Ada", "crew": True, "on_air": True, "muted": False, "removed": False},
-            {"id": "eve", "name": "<i>Eve</i>", "crew": False, "on_air": False, "muted": True, "removed": False},
-        ],
-    },
-    "stage": {"at_ms": 1_000_000, "show": "night", "phase": "live", "tape": {"first_n": 3, "problem": "disk full"}},
-    "levels": {"at_ms": 1_000_000, "dbfs": {"ada": -12.0, "program": -15.0}},
-    "edges": {"workers": 1, "silent": 0, "listeners": 1234, "by_rendition": {"opus": 1234}, "skips": 0, "drops": 0},
-    "usher": {"at_ms": 1_000_000}, "stage_show": "night",
-    "age_ms": {"stage": 10, "levels": 10, "usher": 9_000, "edges": 10},
-}  # fmt: skip
-SEAT_STATE = {
-    "revision": 1,
-    "show": {"id": "night", "title": "The Long Night", "starts_at_ms": 900_000, "phase": "live"},
-    "seat": {"id": "ada", "name": "Ada", "on_air": True, "muted": False},
-    "studio_port": 0,
-    "listener_link": "http://127.0.0.1/s/night",
-}
 
 
-class Desk(http.server.BaseHTTPRequestHandler):
-    """The pages of the desk with one state that never changes. `orders`: what was posted."""
-
-    orders: ClassVar[list[tuple[str, dict[str, Any]]]] = []
-
-    def do_GET(self) -> None:
-        path = self.path.partition("?")[0]
-        if path.startswith("/crew/assets/"):
-            file = WEB / path.removeprefix("/crew/assets/")
-            self._answer(file.read_bytes(), TYPES[file.suffix])
-        elif path.startswith("/crew/api/"):
-            state = SEAT_STATE if "/seat" in path else CREW_STATE
-            self._answer(json.dumps(state).encode() + b"\n", "application/json")
-        else:
-            folder = "speak" if path == "/crew/speak" else "crew"
-            self._answer((WEB / folder / "index.html").read_bytes(), "text/html; charset=utf-8")
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.orders.append((self.path, body))
-        self._answer(json.dumps({"revision": 2, "seat": "x", "link": "http://x/#y"}).encode(), "application/json")
-
-    def _answer(self, body: bytes, kind: str) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Content-Security-Policy", "default-src 'self'; script-src 'self'; style-src 'self'")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture(scope="module")
-def desk() -> Iterator[str]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Desk)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/crew/"
-    server.shutdown()
-    server.server_close()
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    with desk_pages() as desk:
+        yield desk
 
 
 def listener(browse: Browse, station: Station, **options: object) -> Page:
@@ -142,11 +78,13 @@ def test_colours_have_contrast(browse: Browse, station: Station, scheme: str) ->
 
 
 @pytest.mark.parametrize("name", ["listen", "crew", "speak"])
-def test_every_control_has_a_name_and_room_for_a_finger(browse: Browse, station: Station, desk: str, name: str) -> None:
+def test_every_control_has_a_name_and_room_for_a_finger(
+    browse: Browse, station: Station, desk: Desk, name: str
+) -> None:
     if name == "listen":
         page = listener(browse, station, viewport={"width": 320, "height": 640})
     else:
-        page = browse(f"{desk}{'speak' if name == 'speak' else ''}#token", viewport={"width": 320, "height": 640})
+        page = browse(f"{desk.url}{'speak' if name == 'speak' else ''}#token", viewport={"width": 320, "height": 640})
         page.get_by_role("button", name="Use the microphone").click()
         page.get_by_role("button", name="Join").wait_for()
     assert page.evaluate(NAMELESS) == []
@@ -185,27 +123,27 @@ def test_nothing_moves_for_those_who_do_not_want_it(browse: Browse, station: Sta
     assert page.evaluate("document.getAnimations().length") == 0
 
 
-def test_the_crew_page_tells_trouble_in_words_and_asks_before_the_end(browse: Browse, desk: str) -> None:
-    page = browse(f"{desk}#token")
+def test_the_crew_page_tells_trouble_in_words_and_asks_before_the_end(browse: Browse, desk: Desk) -> None:
+    page = browse(f"{desk.url}#token")
     expect(page.locator("#lamp")).to_have_text("On air")
     expect(page.locator("#health")).to_contain_text("trouble: silent for 9 s")
     expect(page.locator("#health")).to_contain_text("trouble: disk full. The show goes on.")
     expect(page.locator("#backstage .seat-name")).to_have_text("<i>Eve</i>")
     expect(page.get_by_role("button", name="Go live now")).to_be_disabled()
-    Desk.orders.clear()
+    desk.orders.clear()
     page.get_by_role("button", name="End the show").click()
     page.get_by_role("button", name="No, go on").click()
-    assert Desk.orders == []
+    assert desk.orders == []
     page.get_by_role("button", name="Put on air: <i>Eve</i>").click()
     page.get_by_role("button", name="End the show").click()
     page.locator("#ask-yes").click()
     until(page, "!document.querySelector('#ask').open")
     expect(page.locator("#says")).to_be_hidden()
-    assert ("/crew/api/seats/eve", {"on_air": True}) in Desk.orders
-    assert any(path == "/crew/api/wish" and order["wish"] == "end" for path, order in Desk.orders)
+    assert ("/crew/api/seats/eve", {"on_air": True}) in desk.orders
+    assert any(path == "/crew/api/wish" and order["wish"] == "end" for path, order in desk.orders)
 
 
 @pytest.mark.parametrize("path", ["", "speak"])
-def test_an_address_without_its_secret_says_so(browse: Browse, desk: str, path: str) -> None:
-    page = browse(desk + path)
+def test_an_address_without_its_secret_says_so(browse: Browse, desk: Desk, path: str) -> None:
+    page = browse(desk.url + path)
     expect(page.get_by_text(re.compile("the part behind the # is missing"))).to_be_visible()

@@ -13,9 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from msgspec.structs import replace
 
 from stentor.core import desk, life
-from stentor.core.desk import Limits, Made, Reason, Refusal, Seated
+from stentor.core.desk import Limits, Made, Seated
 from stentor.formats.crew import NewShow, SeatOrder
 from stentor.formats.invite import token_hash
+from stentor.formats.refusal import Reason, Refusal
 from stentor.model.board import Phase, Show
 
 NOW_MS = 1_800_000_000_000
@@ -123,6 +124,34 @@ def test_what_is_wrong_with_a_new_show_is_said(fields: dict[str, Any], word: str
 
 def test_a_start_up_to_a_day_past_is_taken() -> None:
     assert _made(starts_in_s=None, starts_at_ms=NOW_MS - 86_400_000).show.starts_at_ms == NOW_MS - 86_400_000
+
+
+def test_doors_open_before_the_draw_and_the_draw_is_before_the_start() -> None:
+    start = NOW_MS + 7_200_000
+    show = _made(starts_in_s=7_200, draw_before_s=900, lasts_s=5_400, beacon_name=" drand\n4242 ").show
+    assert (show.opens_at_ms, show.draws_at_ms) == (start - 1_800_000, start - 900_000)
+    assert (show.ends_at_ms, show.beacon_name) == (start + 5_400_000, "drand 4242")
+    show = _made(starts_in_s=7_200, draw_before_s=900, open_before_s=2_700).show
+    assert (show.opens_at_ms, show.draws_at_ms) == (start - 2_700_000, start - 900_000)
+    show = _made(starts_in_s=7_200, open_before_s=60, lasts_s=0).show
+    assert (show.opens_at_ms, show.draws_at_ms, show.ends_at_ms) == (start - 60_000, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        ({"draw_before_s": 900, "open_before_s": 900}, "open_before_s: doors must open before the draw"),
+        ({"draw_before_s": 7_200}, "draw_before_s: the draw would be past"),
+        ({"draw_before_s": -1}, "draw_before_s: from 0 to 604800"),
+        ({"open_before_s": 604_801}, "open_before_s: from 0 to 604800"),
+        ({"lasts_s": 1e300}, "lasts_s: from 0 to 604800"),
+        ({"beacon_name": "drand 4242"}, "beacon_name: there is no draw"),
+        ({"draw_before_s": 900, "beacon_name": "x" * 81}, "beacon_name: 81 characters; at most 80"),
+    ],
+)
+def test_times_that_make_no_sense_are_refused(fields: dict[str, Any], word: str) -> None:
+    refusal = _refused(**{"starts_in_s": 7_200, **fields})
+    assert refusal.reason is Reason.INPUT and word in refusal.detail
 
 
 def test_a_new_seat_has_a_link_once() -> None:

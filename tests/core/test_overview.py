@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import replace
 
-from stentor.core.overview import Facts, crew_state, edge_totals, speaker_state
-from stentor.model.board import Edge, Levels, Phase, Seat, Show, Stage, Usher
+from stentor.core.overview import Facts, crew_state, door_totals, edge_totals, show_view, speaker_state
+from stentor.formats.crew import RevokedView
+from stentor.formats.ticket import Class
+from stentor.model.board import Door, Edge, Ladder, Levels, Line, Phase, Revoked, Seat, Show, Stage, Usher
 
 NOW = 1_000_000
 SEAT = Seat(id="ada", name="Ada", token_hash="5ec2e7", on_air=True)
@@ -16,7 +19,9 @@ LEVELS = Levels(NOW - 200, {"program": -20.0})
 def test_nothing_heard_of_anybody() -> None:
     state = crew_state(SHOW, Phase.ANNOUNCED, 3, Facts(), NOW)
     assert (state.revision, state.stage, state.levels, state.usher) == (3, None, None, None)
-    assert state.age_ms == {"stage": None, "levels": None, "usher": None, "edges": None}
+    assert set(state.age_ms) == {"stage", "levels", "usher", "line", "edges", "doors"}
+    assert set(state.age_ms.values()) == {None}
+    assert (state.line, state.ladder, state.joins_hz, state.doors.workers) == (None, None, None, 0)
 
 
 def test_hashes_of_links_are_not_shown() -> None:
@@ -31,9 +36,12 @@ def test_how_long_each_role_has_been_silent() -> None:
         levels=LEVELS,
         usher=Usher(at_ms=NOW - 9_000),
         edges=[Edge(at_ms=NOW - 700), Edge(at_ms=NOW - 60_000)],
+        doors=[Door(at_ms=NOW - 6_000)],
+        line=Line(at_ms=NOW - 250),
     )
     state = crew_state(SHOW, Phase.LIVE, 3, facts, NOW)
-    assert state.age_ms == {"stage": 100, "levels": 200, "usher": 9_000, "edges": 700}
+    ages = {"stage": 100, "levels": 200, "usher": 9_000, "line": 250, "edges": 700, "doors": 6_000}
+    assert state.age_ms == ages
     assert state.stage == facts.stage and state.levels == LEVELS
 
 
@@ -49,6 +57,26 @@ def test_edges_are_summed_and_the_silent_left_out() -> None:
     totals = edge_totals([one, two, dead], NOW)
     assert (totals.workers, totals.silent, totals.listeners, totals.joins) == (2, 1, 4, 6)
     assert (totals.by_rendition, totals.bytes_sent, totals.worst_late_ms) == ({"opus": 3, "mp3": 1}, 15, 9)
+
+
+def test_doors_are_summed_and_the_silent_left_out() -> None:
+    one = Door(at_ms=NOW, requests=9, tickets=3, places=4, refused=1, shed=2)
+    two = Door(at_ms=NOW - 5_000, requests=1, tickets=1, places=1, refused=1, shed=1)
+    totals = door_totals([one, two, Door(at_ms=NOW - 5_001, shed=100)], NOW)
+    assert (totals.workers, totals.silent, totals.requests, totals.tickets) == (2, 1, 10, 4)
+    assert (totals.places, totals.refused, totals.shed) == (5, 2, 3)
+
+
+def test_the_crew_sees_line_and_ladder_without_what_is_for_those_who_wait() -> None:
+    line, ladder = Line(at_ms=NOW, waiting=5, table=((1, 5),)), Ladder(at_ms=NOW, rung=1, capacity=(10, 20))
+    state = crew_state(SHOW, Phase.LIVE, 3, Facts(line=line, ladder=ladder, joins_hz=2.5), NOW)
+    assert (state.line, state.ladder, state.joins_hz) == (replace(line, table=()), ladder, 2.5)
+
+
+def test_classes_that_are_revoked_have_their_names() -> None:
+    show = replace(SHOW, revoked=Revoked((1,), tuple(map(int, Class)), ((2, 3),)))
+    names = tuple(cls.name.lower() for cls in Class)
+    assert show_view(show, Phase.LIVE).revoked == RevokedView((1,), names, ((2, 3),))
 
 
 def test_a_speaker_sees_their_own_seat() -> None:

@@ -28,16 +28,25 @@ from stentor.nodes.desk_orders import Orders
 from stentor.settings import Settings
 
 SEAT_ORDERS = {"": crew.SeatOrder, "/revoke": crew.RenewOrder}
-SHOW_ORDERS = {"/wish": crew.WishOrder, "/notice": crew.NoticeOrder, "/seats": crew.NewSeat}
+SHOW_ORDERS = {
+    "/wish": crew.WishOrder,
+    "/notice": crew.NoticeOrder,
+    "/cap": crew.CapOrder,
+    "/door": crew.DoorOrder,
+    "/rung": crew.RungOrder,
+    "/beacon": crew.BeaconOrder,
+    "/revoke": crew.RevokeOrder,
+    "/seats": crew.NewSeat,
+}
 ADMIN = {
     "/admin/shows": crew.NewShow,
     "/admin/shows/{show}": None,
-    "/admin/shows/{show}/cap": crew.CapOrder,
     **{f"/admin/shows/{{show}}{path}": kind for path, kind in SHOW_ORDERS.items()},
     **{f"/admin/shows/{{show}}/seats/{{seat}}{path}": kind for path, kind in SEAT_ORDERS.items()},
 }
 CREW = {
     "/crew/api/show": None,
+    "/crew/api/actions": None,
     "/crew/api/seat": crew.MuteOrder,
     **{f"/crew/api{path}": kind for path, kind in SHOW_ORDERS.items()},
     **{f"/crew/api/seats/{{seat}}{path}": kind for path, kind in SEAT_ORDERS.items()},
@@ -45,7 +54,14 @@ CREW = {
 ROUTES = ADMIN | CREW
 GOOD: dict[type[crew.Order] | None, dict[str, Any]] = {
     None: {},
-    crew.NewShow: {"title": "Town hall", "starts_in_s": 600.0},
+    crew.NewShow: {
+        "title": "Town hall",
+        "starts_in_s": 600.0,
+        "draw_before_s": 60.0,
+        "open_before_s": 300.0,
+        "lasts_s": 60.0,
+        "beacon_name": "drand 4242",
+    },
     crew.WishOrder: {"wish": "hold", "reason": "late"},
     crew.NoticeOrder: {"text": "Soon"},
     crew.NewSeat: {"name": "Cy"},
@@ -53,7 +69,14 @@ GOOD: dict[type[crew.Order] | None, dict[str, Any]] = {
     crew.RenewOrder: {},
     crew.CapOrder: {"cap": 5},
     crew.MuteOrder: {"muted": True},
+    crew.DoorOrder: {"closed": True},
+    crew.RungOrder: {"rung": 2},
+    crew.BeaconOrder: {"value": "ab12"},
+    crew.RevokeOrder: {"keys": [7], "classes": ["late"], "seqs": [[3, 9]], "clear": False},
 }
+
+
+NEW_SHOW = {"title": "x", "starts_in_s": 600, "guests": ["Ada"], "draw_before_s": 60, "beacon_name": "drand 4242"}
 
 
 class Show(NamedTuple):
@@ -91,7 +114,7 @@ class Desk:
         return self._runner.run(self._clients[path.split("/")[1]].request(method, path, **parts))
 
     def create(self) -> Show:
-        made = self.ask("POST", "/admin/shows", json={"title": "x", "starts_in_s": 600, "guests": ["Ada"]}).json()
+        made = self.ask("POST", "/admin/shows", json=NEW_SHOW).json()
         guest = made["guest_links"]["Ada"].partition("#")[2]
         seat = self.ask("GET", "/crew/api/seat", headers={"Authorization": f"Bearer {guest}"}).json()["seat"]["id"]
         return Show(made["show"], made["crew_token"], guest, seat)

@@ -10,11 +10,11 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from msgspec.structs import replace
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 
 from stentor.io.records import Change, Records, RecordsError, Stored, store
 from stentor.io.records.tables import Base
-from stentor.model.board import Phase, Seat, Show
+from stentor.model.board import Phase, Revoked, Seat, Show
 
 HOST = Seat(id="host-aaaa", name="Host", token_hash="0" * 64, crew=True, on_air=True)
 GUEST = Seat(id="ada-bbbb", name="Ada", token_hash="1" * 64, muted=True, expires_at=77)
@@ -27,6 +27,13 @@ SHOW = Show(
     notice="Soon",
     cap=10,
     seats=(HOST, GUEST),
+    draws_at_ms=1_999_999_800_000,
+    ends_at_ms=2_000_007_200_000,
+    closed=True,
+    rung=2,
+    beacon_name="drand 4242",
+    beacon="ab12",
+    revoked=Revoked((7,), (5,), ((1, 9), (20, 2**32 - 1))),
 )
 
 
@@ -127,6 +134,29 @@ def test_sqlite_is_set_up_for_a_power_cut(records: Records, path: Path) -> None:
 def test_migrations_make_what_the_models_say(records: Records, path: Path) -> None:
     with create_engine(f"sqlite:///{path}").connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_shows_of_the_first_version_are_taken_over_with_all_that_was_theirs(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        store.migrate(connection, "0001")
+        for statement in (
+            "INSERT INTO shows VALUES ('old', 1, 'Old', 2000, 1000, 500, 'hold', 'late', 'Soon', 9, '', 0)",
+            f"INSERT INTO seats VALUES ('old', 'host', 0, 'Host', '{'a' * 64}', 1, 1, 0, 0, 0)",
+            "INSERT INTO actions VALUES (1, 1001, 'old', 'admin', 'create')",
+        ):
+            connection.execute(text(statement))
+    engine.dispose()
+    records = Records(f"sqlite:///{path}")
+    stored = records.find("old")
+    host = Seat(id="host", name="Host", token_hash="a" * 64, crew=True, on_air=True)
+    old = Show("old", "Old", 2000, 1000, wish="hold", reason="late", notice="Soon", cap=9, seats=(host,))
+    assert stored == Stored(old, Phase.ANNOUNCED, 0)  # no draw, open, by measure, nothing revoked
+    assert records.changes("old") == [Change(1, 1_001, "admin", "create")]
+    records.store(replace(old, closed=True, rung=0), _change(2))
+    assert records.current(0)[0].show.closed
+    records.close()
 
 
 def test_a_migration_cut_short_leaves_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,13 +11,17 @@ import httpx
 import msgspec
 
 from stentor.formats.crew import (
+    BeaconOrder,
     CapOrder,
     CrewWish,
     Done,
+    DoorOrder,
     NewSeat,
     NewShow,
     NoticeOrder,
     RenewOrder,
+    RevokeOrder,
+    RungOrder,
     SeatMade,
     SeatOrder,
     ShowDetail,
@@ -85,6 +89,18 @@ class Admin:
 
     async def cap(self, show_id: str, cap: int) -> Done:
         return await self._call("POST", _path(show_id, "cap"), Done, CapOrder(cap))
+
+    async def door(self, show_id: str, *, closed: bool) -> Done:
+        return await self._call("POST", _path(show_id, "door"), Done, DoorOrder(closed))
+
+    async def rung(self, show_id: str, rung: int) -> Done:
+        return await self._call("POST", _path(show_id, "rung"), Done, RungOrder(rung))
+
+    async def beacon(self, show_id: str, value: str) -> Done:
+        return await self._call("POST", _path(show_id, "beacon"), Done, BeaconOrder(value))
+
+    async def revoke(self, show_id: str, order: RevokeOrder) -> Done:
+        return await self._call("POST", _path(show_id, "revoke"), Done, order)
 
     async def add_seat(self, show_id: str, order: NewSeat) -> SeatMade:
         return await self._call("POST", _path(show_id, "seats"), SeatMade, order)

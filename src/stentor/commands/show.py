@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -9,16 +10,18 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import msgspec
 import typer
 
-from stentor.commands import Exit, Json, fail, load_settings, print_json, seconds
+from stentor.commands import Exit, Json, fail, load_settings, print_json, seconds, shown
 
 if TYPE_CHECKING:
     from stentor.clients.admin import Admin
-    from stentor.formats.crew import CrewWish, ShowMade, ShowView
+    from stentor.formats.crew import CrewWish
 
 app = typer.Typer(no_args_is_help=True)
 T = TypeVar("T", bound=msgspec.Struct)
 
 Show = Annotated[str, typer.Argument(metavar="SHOW", help="The show's id, as `stentor show list` has it.")]
+RUNGS = {"auto": -1, "full": 0, "pairs": 1, "fours": 2, "low-new": 3, "low": 4}
+CLASSES = "crew, reconnect, invited, drawn, late"
 Reason = Annotated[str, typer.Option(help="Why, in words that everybody will read.")]
 
 
@@ -44,7 +47,10 @@ def _answer(value: msgspec.Struct, text: str, *, as_json: bool) -> None:
     print_json(msgspec.to_builtins(value)) if as_json else typer.echo(text)
 
 
-@app.command(epilog="Example: stentor show create 'The interview' --at 2026-12-24T20:00+01:00 --guest Ben --guest Cleo")
+@app.command(
+    epilog="Examples: stentor show create 'The interview' --at 2026-12-24T20:00+01:00 --guest Ben --guest Cleo;  "
+    "stentor show create 'The final' --in 2h --opens 45m --draw 15m --lasts 2h --beacon 'drand round 4242'"
+)
 def create(
     title: Annotated[str, typer.Argument(help="What listeners will read.")],
     at: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M"])] = None,
@@ -53,6 +59,19 @@ def create(
     host: Annotated[str, typer.Option(help="The host's name.")] = "Host",
     on_air: Annotated[list[str], typer.Option(help="Who is on air from the start; may be given again.")] = [],  # noqa: B006
     chunk_ms: Annotated[int, typer.Option(help="500, or 250 for less delay at twice the cost.")] = 500,
+    opens: Annotated[
+        float | None, typer.Option(parser=seconds, metavar="DURATION", help="Doors open so long before the start.")
+    ] = None,
+    draw: Annotated[
+        float | None,
+        typer.Option(parser=seconds, metavar="DURATION", help="Who is there so long before the start is drawn by lot."),
+    ] = None,
+    lasts: Annotated[
+        float | None, typer.Option(parser=seconds, metavar="DURATION", help="How long it is planned to last.")
+    ] = None,
+    beacon: Annotated[
+        str, typer.Option(metavar="NAME", help="The public random value that the draw will take up.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Announce a show, at a time or in a while. Its links are shown once; they are not kept."""
@@ -61,41 +80,36 @@ def create(
     if (at is None) == (in_s is None):
         fail("say when: either --at or --in", Exit.USAGE)
     starts_at_ms = None if at is None else round(at.timestamp() * 1000)
-    order = NewShow(title, starts_at_ms, in_s, tuple(guest), host, chunk_ms, tuple(on_air))
+    order = NewShow(
+        title,
+        starts_at_ms,
+        in_s,
+        tuple(guest),
+        host,
+        chunk_ms,
+        tuple(on_air),
+        open_before_s=opens,
+        draw_before_s=draw,
+        lasts_s=lasts,
+        beacon_name=beacon,
+    )
     made = _ask(lambda desk: desk.create(order))
-    _answer(made, _links(made), as_json=as_json)
-
-
-def _links(made: ShowMade) -> str:
-    rows = [("show", made.show), ("starts", _local(made.starts_at_ms)), ("listeners", made.listener_link)]
-    rows += [("crew", made.crew_link), *((f"guest {name}", link) for name, link in made.guest_links.items())]
-    width = max(len(name) for name, _ in rows) + 2
-    return "\n".join(f"{name:{width}}{value}" for name, value in rows)
-
-
-def _local(unix_ms: int) -> str:
-    return datetime.fromtimestamp(unix_ms / 1000).astimezone().isoformat(" ", "seconds")
-
-
-def _line(show: ShowView) -> str:
-    seats = ", ".join(f"{seat.name}{' (on air)' if seat.on_air else ''}" for seat in show.seats if not seat.removed)
-    return f"{show.id:34}{show.phase:11}{_local(show.starts_at_ms):27}{show.title}: {seats}"
+    _answer(made, shown.links(made), as_json=as_json)
 
 
 @app.command("list", epilog="Example: stentor show list --json")
 def list_(as_json: Json = False) -> None:
     """All shows, newest first."""
     found = _ask(lambda desk: desk.shows())
-    text = "\n".join(map(_line, found.shows)) or "no shows yet; `stentor show create` makes one"
+    text = "\n".join(map(shown.line_of, found.shows)) or "no shows yet; `stentor show create` makes one"
     _answer(found, text, as_json=as_json)
 
 
 @app.command(epilog="Example: stentor show info friday-x3k9")
 def info(show: Show, as_json: Json = False) -> None:
-    """One show: its state, its people, what was done to it."""
+    """One show: its state, its people, the door and the line, what was done to it."""
     found = _ask(lambda desk: desk.show(show))
-    done = [f"{_local(action.at_ms)}  {action.token}: {action.what}" for action in found.actions]
-    _answer(found, "\n".join([_line(found.show), found.listener_link, *done]), as_json=as_json)
+    _answer(found, shown.info_of(found), as_json=as_json)
 
 
 def _wish(show: str, wish: CrewWish, reason: str, *, as_json: bool) -> None:
@@ -142,6 +156,82 @@ def cap(
     listeners: Annotated[int, typer.Argument(min=0, help="0: what the machine carries.")],
     as_json: Json = False,
 ) -> None:
-    """Admit no more listeners than this."""
+    """Admit no more listeners than this. Nobody who listens is cut off; others come in as those leave."""
     done = _ask(lambda desk: desk.cap(show, listeners))
     _answer(done, f"{show}: at most {listeners or 'as many listeners as the machine carries'}", as_json=as_json)
+
+
+@app.command(epilog="Example: stentor show close friday-x3k9")
+def close(show: Show, as_json: Json = False) -> None:
+    """Let nobody new in. Who listens goes on, who is in line keeps their place."""
+    done = _ask(lambda desk: desk.door(show, closed=True))
+    _answer(done, f"{show}: the door is closed", as_json=as_json)
+
+
+@app.command(epilog="Example: stentor show reopen friday-x3k9")
+def reopen(show: Show, as_json: Json = False) -> None:
+    """Let people in again, in the order in which they stood."""
+    done = _ask(lambda desk: desk.door(show, closed=False))
+    _answer(done, f"{show}: the door is open", as_json=as_json)
+
+
+@app.command(epilog="Examples: stentor show rung friday-x3k9 pairs;  stentor show rung friday-x3k9 auto")
+def rung(
+    show: Show,
+    step: Annotated[str, typer.Argument(help=f"{', '.join(RUNGS)}, or 0 to 4.")],
+    as_json: Json = False,
+) -> None:
+    """Give up at least so much quality for more listeners; auto leaves it to what the machine measures.
+
+    pairs and fours: sound comes so many pieces at a time, a little later. low-new, low: the low bitrate too, for new
+    listeners or for everybody.
+    """
+    chosen = RUNGS.get(step, int(step) if step in ("0", "1", "2", "3", "4") else None)
+    if chosen is None:
+        fail(f"there is no step {step!r}; {', '.join(RUNGS)}, or 0 to 4", Exit.USAGE)
+    done = _ask(lambda desk: desk.rung(show, chosen))
+    _answer(done, f"{show}: ladder {step}", as_json=as_json)
+
+
+@app.command(epilog="Example: stentor show beacon friday-x3k9 5ae7c8b1d0")
+def beacon(
+    show: Show,
+    value: Annotated[str, typer.Argument(help="What the beacon that was named turned out to be.")],
+    as_json: Json = False,
+) -> None:
+    """Give the draw its public random value: once, after it is known and before the draw is made."""
+    done = _ask(lambda desk: desk.beacon(show, value))
+    _answer(done, f"{show}: the draw takes up {value}", as_json=as_json)
+
+
+@app.command(
+    epilog="Examples: stentor show revoke friday-x3k9 --seq 100-200 --seq 7;  "
+    "stentor show revoke friday-x3k9 --class late;  stentor show revoke friday-x3k9 --clear"
+)
+def revoke(
+    show: Show,
+    key: Annotated[list[int], typer.Option(help="Id of the key that signed them; may be given again.")] = [],  # noqa: B006
+    cls: Annotated[list[str], typer.Option("--class", help=f"All of a class: {CLASSES}.")] = [],  # noqa: B006
+    seq: Annotated[list[str], typer.Option(metavar="N[-N]", help="Their numbers; may be given again.")] = [],  # noqa: B006
+    clear: Annotated[bool, typer.Option("--clear", help="Make good again what was void before.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make tickets and places void. Whoever listens by one of them is cut off within a second."""
+    from stentor.formats.crew import RevokeOrder
+
+    if not (key or cls or seq or clear):
+        fail("say which: --key, --class, --seq or --clear", Exit.USAGE)
+    fields = {"keys": key, "classes": cls, "seqs": [_range(text) for text in seq], "clear": clear}
+    try:
+        order = msgspec.convert(fields, RevokeOrder)
+    except msgspec.ValidationError:
+        fail(f"there is no such class; {CLASSES}", Exit.USAGE)
+    done = _ask(lambda desk: desk.revoke(show, order))
+    _answer(done, f"{show}: {'cleared' if clear else 'revoked'}", as_json=as_json)
+
+
+def _range(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,10})(?:-(\d{1,10}))?", text)
+    if match is None:
+        fail(f"{text!r} is not a number such as 17, nor a range such as 100-200", Exit.USAGE)
+    return int(match[1]), int(match[2] or match[1])

@@ -7,13 +7,13 @@ Functions that make ids or tokens take `rng`; the desk gives one that cannot be 
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from stentor.formats.crew import NewShow, SeatOrder
 from stentor.formats.invite import ID_CHARS_MAX, Rng, new_id, new_token, one_line, token_hash
+from stentor.formats.refusal import Reason, Refusal, clean_line, same_or
 from stentor.model.board import Phase, Seat, Show, Wish
 
 TITLE_CHARS_MAX = 120
@@ -27,37 +27,14 @@ FUTURE_MS_MAX = 2 * 366 * 24 * 3_600_000
 CAP_MAX = 100_000_000
 LINK_LIFE_S_MAX = 366 * 24 * 3600
 CHUNKS_MS = (250, 500)
-
-
-class Reason(StrEnum):
-    """Why an order is not carried out. Values are the `code` of the problem+json that says so."""
-
-    INPUT = "input-invalid"
-    TOKEN_MISSING = "token-missing"
-    TOKEN_UNKNOWN = "token-unknown"
-    TOKEN_EXPIRED = "token-expired"
-    SEAT_REMOVED = "seat-removed"
-    CREW_ONLY = "crew-only"
-    SHOW_UNKNOWN = "show-unknown"
-    SHOW_OVER = "show-over"
-    SHOWS_FULL = "shows-full"
-    SEAT_UNKNOWN = "seat-unknown"
-    SEATS_FULL = "seats-full"
-    NAME_TAKEN = "name-taken"
-    CREW_STAYS = "crew-stays"
-    WISH_REFUSED = "wish-refused"
-    BOARD_FULL = "board-full"
-
-
-class Refusal(NamedTuple):
-    """`detail` is a sentence for whoever sent the order."""
-
-    reason: Reason
-    detail: str
+BEACON_NAME_CHARS_MAX = 80
+BEFORE_S_MAX = 7 * 24 * 3600  # doors and draw before the start
+LASTS_S_MAX = 7 * 24 * 3600
 
 
 class Limits(NamedTuple):
-    """`speakers_max` seats, the host's among them; doors open `open_before_ms` before the start."""
+    """`speakers_max` seats, the host's among them. Doors open `open_before_ms` before the draw, or before the start
+    where there is none, unless the order says otherwise."""
 
     speakers_max: int
     open_before_ms: int
@@ -74,6 +51,14 @@ class Made(NamedTuple):
     tokens: dict[str, str]
 
 
+class Times(NamedTuple):
+    """Unix milliseconds; 0: no draw, no planned end."""
+
+    opens_at_ms: int
+    draws_at_ms: int
+    ends_at_ms: int
+
+
 class Seated(NamedTuple):
     """`token` is empty where the seat was there already."""
 
@@ -84,13 +69,18 @@ class Seated(NamedTuple):
 
 def create_show(order: NewShow, limits: Limits, now_ms: int, rng: Rng) -> Made | Refusal:
     """A show with a seat for its host (crew) and one for each guest. Everyone starts backstage, but for `on_air`."""
-    title = _line("title", order.title, TITLE_CHARS_MAX)
+    title = clean_line("title", order.title, TITLE_CHARS_MAX)
     starts_at_ms = _start(order, now_ms)
     names = _names((order.host, *order.guests), limits)
-    for problem in (title, starts_at_ms, names, _rest(order)):
+    beacon_name = clean_line("beacon_name", order.beacon_name, BEACON_NAME_CHARS_MAX, empty=True)
+    for problem in (title, starts_at_ms, names, beacon_name, _rest(order)):
         if isinstance(problem, Refusal):
             return problem
     assert isinstance(title, str) and isinstance(starts_at_ms, int) and isinstance(names, tuple)
+    assert isinstance(beacon_name, str)
+    times = _times(order, limits, starts_at_ms, now_ms)
+    if isinstance(times, Refusal):
+        return times
     strangers = sorted({one_line(name) for name in order.on_air} - set(names))
     if strangers:
         return Refusal(Reason.INPUT, f"on_air: {strangers[0]!r} is neither the host nor a guest.")
@@ -98,8 +88,11 @@ def create_show(order: NewShow, limits: Limits, now_ms: int, rng: Rng) -> Made |
         id=new_id(title, "show", rng),
         title=title,
         starts_at_ms=starts_at_ms,
-        opens_at_ms=starts_at_ms - limits.open_before_ms,
+        opens_at_ms=times.opens_at_ms,
         chunk_ms=order.chunk_ms,
+        draws_at_ms=times.draws_at_ms,
+        ends_at_ms=times.ends_at_ms,
+        beacon_name=beacon_name,
     )
     return _with_seats(show, names, order, now_ms // 1000, rng)
 
@@ -117,7 +110,7 @@ def _with_seats(show: Show, names: tuple[str, ...], order: NewShow, now_s: int, 
 
 def add_seat(show: Show, name: str, link_life_s: int, limits: Limits, now_s: int, rng: Rng) -> Seated | Refusal:
     """A seat for a guest. Whoever has that name already keeps their seat and link: a second press changes nothing."""
-    clean = _line("name", name, NAME_CHARS_MAX)
+    clean = clean_line("name", name, NAME_CHARS_MAX)
     if isinstance(clean, Refusal):
         return clean
     if not 0 <= link_life_s <= LINK_LIFE_S_MAX:
@@ -165,7 +158,7 @@ def change_seat(show: Show, seat_id: str, order: SeatOrder) -> Show | Refusal:
 
 
 def _changed(show: Show, seat: Seat, order: SeatOrder) -> Show | Refusal:
-    name = seat.name if order.name is None else _line("name", order.name, NAME_CHARS_MAX)
+    name = seat.name if order.name is None else clean_line("name", order.name, NAME_CHARS_MAX)
     if isinstance(name, Refusal):
         return name
     taken = _taken(show, name, seat.id)
@@ -178,7 +171,7 @@ def _changed(show: Show, seat: Seat, order: SeatOrder) -> Show | Refusal:
 
 def set_wish(show: Show, wish: Wish, reason: str, phase: Phase, leads_to: Phase | None) -> Show | Refusal:
     """`leads_to` is where the table of phases takes this wish from `phase`; None if it does not know it there."""
-    clean = _line("reason", reason, REASON_CHARS_MAX, empty=True)
+    clean = clean_line("reason", reason, REASON_CHARS_MAX, empty=True)
     if isinstance(clean, Refusal):
         return clean
     if leads_to is None:
@@ -187,20 +180,20 @@ def set_wish(show: Show, wish: Wish, reason: str, phase: Phase, leads_to: Phase 
         wish = "cancel"  # also what is ended before it began
     if leads_to is phase and wish != "hold":  # there already, perhaps by the clock
         return show
-    return _same_or(show, replace(show, wish=wish, reason=clean))
+    return same_or(show, replace(show, wish=wish, reason=clean))
 
 
 def set_notice(show: Show, text: str) -> Show | Refusal:
     """What everyone waiting and listening is told; empty takes it away."""
-    clean = _line("text", text, NOTICE_CHARS_MAX, empty=True)
-    return clean if isinstance(clean, Refusal) else _same_or(show, replace(show, notice=clean))
+    clean = clean_line("text", text, NOTICE_CHARS_MAX, empty=True)
+    return clean if isinstance(clean, Refusal) else same_or(show, replace(show, notice=clean))
 
 
 def set_cap(show: Show, cap: int) -> Show | Refusal:
     """How many may listen at once; 0: what the machine carries."""
     if not 0 <= cap <= CAP_MAX:
         return Refusal(Reason.INPUT, f"cap: from 0 (what the machine carries) to {CAP_MAX}.")
-    return _same_or(show, replace(show, cap=cap))
+    return same_or(show, replace(show, cap=cap))
 
 
 def find_seat(show: Show, seat_id: str) -> Seat | Refusal:
@@ -217,16 +210,9 @@ def refuse_link(seat: Seat, now_s: int) -> Refusal | None:
     return None
 
 
-_T = TypeVar("_T")
-
-
-def _same_or(before: _T, after: _T) -> _T:
-    return before if after == before else after
-
-
 def _put_seat(show: Show, seat: Seat) -> Show:
     seats = tuple(seat if other.id == seat.id else other for other in show.seats)
-    return _same_or(show, replace(show, seats=seats))
+    return same_or(show, replace(show, seats=seats))
 
 
 def _new_seat(show: Show, name: str, expires_at: int, rng: Rng) -> tuple[Seat, str]:
@@ -267,21 +253,12 @@ def _expiry(link_life_s: int, now_s: int) -> int:
     return now_s + link_life_s if link_life_s else 0
 
 
-def _line(field: str, text: str, chars_max: int, *, empty: bool = False) -> str | Refusal:
-    clean = one_line(text)
-    if not clean and not empty:
-        return Refusal(Reason.INPUT, f"{field}: may not be empty.")
-    if len(clean) > chars_max:
-        return Refusal(Reason.INPUT, f"{field}: {len(clean)} characters; at most {chars_max}.")
-    return clean
-
-
 def _names(given: tuple[str, ...], limits: Limits) -> tuple[str, ...] | Refusal:
     if len(given) - 1 > limits.guests_max:
         return Refusal(Reason.INPUT, f"guests: {len(given) - 1}. {_at_most(limits)}.")
     names: list[str] = []
     for text in given:
-        name = _line("name", text, NAME_CHARS_MAX)
+        name = clean_line("name", text, NAME_CHARS_MAX)
         if isinstance(name, Refusal):
             return name
         if name.casefold() in (other.casefold() for other in names):
@@ -302,6 +279,38 @@ def _start(order: NewShow, now_ms: int) -> int | Refusal:
 def _after(starts_in_s: float | None, now_ms: int) -> int:
     assert starts_in_s is not None
     return now_ms + round(max(-1e9, min(1e9, starts_in_s)) * 1000)
+
+
+def _times(order: NewShow, limits: Limits, starts_at_ms: int, now_ms: int) -> Times | Refusal:
+    draw_s, opens_s = order.draw_before_s, order.open_before_s
+    for field, value_s, max_s in (
+        ("draw_before_s", draw_s, BEFORE_S_MAX),
+        ("open_before_s", opens_s, BEFORE_S_MAX),
+        ("lasts_s", order.lasts_s, LASTS_S_MAX),
+    ):
+        if value_s is not None and not 0 <= value_s <= max_s:
+            return Refusal(Reason.INPUT, f"{field}: from 0 to {max_s}.")
+    last_ms = starts_at_ms - _ms(draw_s)
+    opens_at_ms = last_ms - limits.open_before_ms if opens_s is None else starts_at_ms - _ms(opens_s)
+    wrong = _wrong_draw(order, opens_at_ms, last_ms, now_ms)
+    if wrong:
+        return Refusal(Reason.INPUT, wrong)
+    lasts_ms = _ms(order.lasts_s)
+    return Times(opens_at_ms, last_ms if draw_s is not None else 0, starts_at_ms + lasts_ms if lasts_ms else 0)
+
+
+def _wrong_draw(order: NewShow, opens_at_ms: int, draws_at_ms: int, now_ms: int) -> str:
+    if order.draw_before_s is None:
+        return "beacon_name: there is no draw for it; give draw_before_s too." if one_line(order.beacon_name) else ""
+    if draws_at_ms <= now_ms:
+        return "draw_before_s: the draw would be past already, and nobody could have come to it."
+    if opens_at_ms >= draws_at_ms:
+        return "open_before_s: doors must open before the draw (draw_before_s), so that people can come to it."
+    return ""
+
+
+def _ms(seconds: float | None) -> int:
+    return round((seconds or 0) * 1000)
 
 
 def _rest(order: NewShow) -> Refusal | None:

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
-from stentor.formats.crew import CrewState, EdgeTotals, OwnSeat, SeatShow, SeatView, ShowView, SpeakerState
-from stentor.model.board import Edge, Levels, Phase, Seat, Show, Stage, Usher
+from msgspec.structs import replace
+
+from stentor.formats.crew import (
+    ClassName,
+    CrewState,
+    DoorTotals,
+    EdgeTotals,
+    OwnSeat,
+    RevokedView,
+    SeatShow,
+    SeatView,
+    ShowView,
+    SpeakerState,
+)
+from stentor.model.board import Door, Edge, Ladder, Levels, Line, Phase, Revoked, Seat, Show, Stage, Usher
 
 SILENT_MS = 5_000  # a worker writes each second; older values are not counted as the present
 
@@ -18,6 +31,13 @@ class Facts(NamedTuple):
     levels: Levels | None = None
     usher: Usher | None = None
     edges: Sequence[Edge] = ()
+    doors: Sequence[Door] = ()
+    line: Line | None = None
+    ladder: Ladder | None = None
+    joins_hz: float | None = None
+
+
+_CLASSES: tuple[ClassName, ...] = get_args(ClassName)  # in the order of formats/ticket.Class, from 1
 
 
 def show_view(show: Show, phase: Phase) -> ShowView:
@@ -34,7 +54,18 @@ def show_view(show: Show, phase: Phase) -> ShowView:
         notice=show.notice,
         cap=show.cap,
         seats=tuple(_seat_view(seat) for seat in show.seats),
+        draws_at_ms=show.draws_at_ms,
+        ends_at_ms=show.ends_at_ms,
+        closed=show.closed,
+        rung=show.rung,
+        beacon_name=show.beacon_name,
+        beacon=show.beacon,
+        revoked=_revoked_view(show.revoked),
     )
+
+
+def _revoked_view(revoked: Revoked) -> RevokedView:
+    return RevokedView(revoked.keys, tuple(_CLASSES[cls - 1] for cls in revoked.classes), revoked.seqs)
 
 
 def _seat_view(seat: Seat) -> SeatView:
@@ -54,7 +85,16 @@ def crew_state(show: Show, phase: Phase, revision: int, facts: Facts, now_ms: in
         usher=facts.usher,
         stage_show=stage.show if stage else "",
         age_ms=_ages(facts, now_ms),
+        line=brief(facts.line),
+        ladder=facts.ladder,
+        doors=door_totals(facts.doors, now_ms),
+        joins_hz=facts.joins_hz,
     )
+
+
+def brief(line: Line | None) -> Line | None:
+    """Without the table, which is for those who wait."""
+    return None if line is None else replace(line, table=())
 
 
 def speaker_state(
@@ -87,10 +127,32 @@ def edge_totals(edges: Sequence[Edge], now_ms: int) -> EdgeTotals:
         holds_made=sum(edge.holds_made for edge in heard),
         bytes_sent=sum(edge.bytes_sent for edge in heard),
         worst_late_ms=max((edge.worst_late_ms for edge in heard), default=0),
+        arrivals=sum(edge.arrivals for edge in heard),
+        renewed=sum(edge.renewed for edge in heard),
+        replaced=sum(edge.replaced for edge in heard),
+    )
+
+
+def door_totals(doors: Sequence[Door], now_ms: int) -> DoorTotals:
+    heard = [door for door in doors if now_ms - door.at_ms <= SILENT_MS]
+    return DoorTotals(
+        workers=len(heard),
+        silent=len(doors) - len(heard),
+        requests=sum(door.requests for door in heard),
+        tickets=sum(door.tickets for door in heard),
+        places=sum(door.places for door in heard),
+        refused=sum(door.refused for door in heard),
+        shed=sum(door.shed for door in heard),
     )
 
 
 def _ages(facts: Facts, now_ms: int) -> dict[str, int | None]:
-    newest = max(facts.edges, key=lambda edge: edge.at_ms, default=None)
-    values = {"stage": facts.stage, "levels": facts.levels, "usher": facts.usher, "edges": newest}
+    values = {
+        "stage": facts.stage,
+        "levels": facts.levels,
+        "usher": facts.usher,
+        "line": facts.line,
+        "edges": max(facts.edges, key=lambda edge: edge.at_ms, default=None),
+        "doors": max(facts.doors, key=lambda door: door.at_ms, default=None),
+    }
     return {role: None if value is None else max(0, now_ms - value.at_ms) for role, value in values.items()}

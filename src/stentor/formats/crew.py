@@ -6,9 +6,10 @@ from typing import Literal
 
 import msgspec
 
-from stentor.model.board import Levels, Phase, Stage, Usher, Wish
+from stentor.model.board import Ladder, Levels, Line, Phase, Stage, Usher, Wish
 
 CrewWish = Literal["go", "hold", "end", "cancel"]
+ClassName = Literal["crew", "reconnect", "invited", "drawn", "late"]  # of formats/ticket.Class
 
 
 class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -19,6 +20,9 @@ class NewShow(Order, frozen=True):
     """POST /admin/shows. Exactly one of `starts_at_ms` (Unix) and `starts_in_s` is given.
 
     `on_air` names those who are on air from the start; `link_life_s` is how long guests' links work (0: until the end).
+    Doors open `open_before_s` before the start (null: as the setting says), the draw is `draw_before_s` before it
+    (null: no draw), the show is planned to last `lasts_s` (null: not known). `beacon_name` says which public value the
+    draw will take up.
     """
 
     title: str
@@ -29,6 +33,10 @@ class NewShow(Order, frozen=True):
     chunk_ms: int = 500
     on_air: tuple[str, ...] = ()
     link_life_s: int = 0
+    open_before_s: float | None = None
+    draw_before_s: float | None = None
+    lasts_s: float | None = None
+    beacon_name: str = ""
 
 
 class WishOrder(Order, frozen=True):
@@ -56,6 +64,34 @@ class NoticeOrder(Order, frozen=True):
 
 class CapOrder(Order, frozen=True):
     cap: int
+
+
+class DoorOrder(Order, frozen=True):
+    """`closed`: nobody new is let in. Who is in line keeps their place, who listens goes on."""
+
+    closed: bool
+
+
+class RungOrder(Order, frozen=True):
+    """The least that is given up, 0 to 4 (core/ladder.py); -1: by measure alone."""
+
+    rung: int
+
+
+class BeaconOrder(Order, frozen=True):
+    """What the beacon that was named turned out to be."""
+
+    value: str
+
+
+class RevokeOrder(Order, frozen=True):
+    """Tickets and places that are void from now on, beside those that are already: by id of their key, by class, by
+    range of seq (first, last). `clear` makes all good again that were void before."""
+
+    keys: tuple[int, ...] = ()
+    classes: tuple[ClassName, ...] = ()
+    seqs: tuple[tuple[int, int], ...] = ()
+    clear: bool = False
 
 
 class MuteOrder(Order, frozen=True):
@@ -106,6 +142,12 @@ class SeatView(Answer, frozen=True):
     expires_at: int
 
 
+class RevokedView(Answer, frozen=True):
+    keys: tuple[int, ...]
+    classes: tuple[ClassName, ...]
+    seqs: tuple[tuple[int, int], ...]
+
+
 class ShowView(Answer, frozen=True):
     """A show as the crew wants it; times are Unix milliseconds."""
 
@@ -120,6 +162,13 @@ class ShowView(Answer, frozen=True):
     notice: str
     cap: int
     seats: tuple[SeatView, ...]
+    draws_at_ms: int
+    ends_at_ms: int
+    closed: bool
+    rung: int
+    beacon_name: str
+    beacon: str
+    revoked: RevokedView
 
 
 class EdgeTotals(Answer, frozen=True):
@@ -136,12 +185,29 @@ class EdgeTotals(Answer, frozen=True):
     holds_made: int
     bytes_sent: int
     worst_late_ms: int
+    arrivals: int
+    renewed: int
+    replaced: int
+
+
+class DoorTotals(Answer, frozen=True):
+    """Sums over the door workers heard of lately; `silent` counts the others."""
+
+    workers: int
+    silent: int
+    requests: int
+    tickets: int
+    places: int
+    refused: int
+    shed: int
 
 
 class CrewState(Answer, frozen=True):
     """All that the crew page shows. `stage` and `levels` are null while the stage has another show or none.
 
-    `age_ms`: how long ago stage, levels, usher and (newest) edge worker were heard of; null: never.
+    `line` is null until the usher has one for this show, and comes without its table. `joins_hz`: listeners that came
+    to the edges, a second, over the last ten; null while that is not known. `age_ms`: how long ago stage, levels,
+    usher, line and (newest) edge and door worker were heard of; null: never.
     """
 
     now_ms: int
@@ -153,6 +219,10 @@ class CrewState(Answer, frozen=True):
     usher: Usher | None
     stage_show: str
     age_ms: dict[str, int | None]
+    line: Line | None
+    ladder: Ladder | None
+    doors: DoorTotals
+    joins_hz: float | None
 
 
 class SeatShow(Answer, frozen=True):
@@ -180,12 +250,20 @@ class SpeakerState(Answer, frozen=True):
 
 
 class Action(Answer, frozen=True):
-    """One change, as kept. `token` tells links apart without being one; "admin" is the command line."""
+    """One change: as kept, and in words. `token` tells links apart without being one; "admin" is the command line."""
 
     revision: int
     at_ms: int
     token: str
     what: str
+    who: str
+    said: str
+
+
+class Actions(Answer, frozen=True):
+    """The latest changes of a show, newest first, at most a hundred."""
+
+    actions: tuple[Action, ...]
 
 
 class Shows(Answer, frozen=True):
@@ -195,8 +273,10 @@ class Shows(Answer, frozen=True):
 
 
 class ShowDetail(Answer, frozen=True):
-    """One show and its latest changes, newest first."""
+    """One show, its line and ladder as far as there are any, and its latest changes, newest first."""
 
     show: ShowView
     listener_link: str
     actions: tuple[Action, ...]
+    line: Line | None
+    ladder: Ladder | None

@@ -11,23 +11,26 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from stentor.core.desk import Reason, Refusal
-from stentor.core.overview import show_view
+from stentor.core.overview import brief, show_view
 from stentor.formats.crew import (
-    Action,
     Answer,
+    BeaconOrder,
     CapOrder,
+    DoorOrder,
     NewSeat,
     NewShow,
     NoticeOrder,
     Order,
     RenewOrder,
+    RevokeOrder,
+    RungOrder,
     SeatOrder,
     ShowDetail,
     Shows,
     ShowView,
     WishOrder,
 )
+from stentor.formats.refusal import Reason, Refusal
 from stentor.io.http import application, json_response, read_json
 from stentor.io.records import Stored
 from stentor.nodes.desk_keeper import Keeper
@@ -52,6 +55,10 @@ class AdminApi:
             _order(f"{show}/wish", WishOrder, orders.wish),
             _order(f"{show}/notice", NoticeOrder, orders.notice),
             _order(f"{show}/cap", CapOrder, orders.cap),
+            _order(f"{show}/door", DoorOrder, orders.door),
+            _order(f"{show}/rung", RungOrder, orders.rung),
+            _order(f"{show}/beacon", BeaconOrder, orders.beacon),
+            _order(f"{show}/revoke", RevokeOrder, orders.revoke),
             _order(f"{show}/seats", NewSeat, orders.add_seat),
             _order(f"{show}/seats/{{seat}}", SeatOrder, orders.change_seat),
             _order(f"{show}/seats/{{seat}}/revoke", RenewOrder, orders.renew_seat),
@@ -66,13 +73,13 @@ class AdminApi:
         return json_response(made, 201, {"Location": f"/admin/shows/{made.show}"})
 
     async def show(self, request: Request) -> Response:
-        show_id, records = request.path_params["show"], self._keeper.records
-        stored = await asyncio.to_thread(records.find, show_id)
+        show_id, keeper = request.path_params["show"], self._keeper
+        stored = await asyncio.to_thread(keeper.records.find, show_id)
         if stored is None:
             raise problem(Refusal(Reason.SHOW_UNKNOWN, f"There is no show {show_id[:32]!r} here."))
-        changes = await asyncio.to_thread(records.changes, show_id)
-        actions = tuple(Action(change.revision, change.at_ms, change.token_id, change.what) for change in changes)
-        return json_response(ShowDetail(self._view(stored), self._orders.links.listener(show_id), actions))
+        actions, link = await keeper.actions(stored.show), self._orders.links.listener(show_id)
+        detail = ShowDetail(self._view(stored), link, actions, brief(keeper.line(show_id)), keeper.ladder())
+        return json_response(detail)
 
     def _view(self, stored: Stored) -> ShowView:
         entry = self._keeper.shows.get(stored.show.id)

@@ -16,12 +16,28 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
-from stentor.core.desk import Reason, Refusal, refuse_link
+from stentor.core.desk import refuse_link
 from stentor.core.overview import crew_state, speaker_state
 from stentor.core.pace import Pace
 from stentor.core.shows import Entry
-from stentor.formats.crew import Answer, MuteOrder, NewSeat, NoticeOrder, Order, RenewOrder, SeatOrder, WishOrder
+from stentor.formats.crew import (
+    Actions,
+    Answer,
+    BeaconOrder,
+    CapOrder,
+    DoorOrder,
+    MuteOrder,
+    NewSeat,
+    NoticeOrder,
+    Order,
+    RenewOrder,
+    RevokeOrder,
+    RungOrder,
+    SeatOrder,
+    WishOrder,
+)
 from stentor.formats.invite import token_hash
+from stentor.formats.refusal import Reason, Refusal
 from stentor.io.board import Board
 from stentor.io.http import Assets, Problem, application, bearer_token, json_response, read_json
 from stentor.model.board import Seat
@@ -59,6 +75,12 @@ class CrewApi:
             Route("/crew/api/events", self.show_events),
             self._order("/crew/api/wish", WishOrder, orders.wish),
             self._order("/crew/api/notice", NoticeOrder, orders.notice),
+            self._order("/crew/api/cap", CapOrder, orders.cap),
+            self._order("/crew/api/door", DoorOrder, orders.door),
+            self._order("/crew/api/rung", RungOrder, orders.rung),
+            self._order("/crew/api/beacon", BeaconOrder, orders.beacon),
+            self._order("/crew/api/revoke", RevokeOrder, orders.revoke),
+            Route("/crew/api/actions", self.actions),
             self._order("/crew/api/seats", NewSeat, orders.add_seat),
             self._order("/crew/api/seats/{seat}", SeatOrder, orders.change_seat),
             self._order("/crew/api/seats/{seat}/revoke", RenewOrder, orders.renew_seat),
@@ -70,6 +92,10 @@ class CrewApi:
     async def show(self, request: Request) -> Response:
         entry, _ = self._holder(request, crew=True)
         return _json(self._crew_line(entry))
+
+    async def actions(self, request: Request) -> Response:
+        entry, _ = self._holder(request, crew=True)
+        return json_response(Actions(await self._keeper.actions(entry.show)))
 
     async def show_events(self, request: Request) -> Response:
         return self._stream(request, lambda entry, seat: self._crew_line(entry), CREW_TURNS, crew=True)
@@ -134,7 +160,7 @@ class CrewApi:
 
     def _crew_line(self, entry: Entry) -> bytes:
         def make() -> bytes:
-            facts, revision = self._keeper.facts(), self._keeper.shows.revision
+            facts, revision = self._keeper.facts(entry.show.id), self._keeper.shows.revision
             return msgspec.json.encode(crew_state(entry.show, entry.phase, revision, facts, now_ms()))
 
         return self._feed.line(f"{self._keeper.shows.revision} {entry.show.id}", make)

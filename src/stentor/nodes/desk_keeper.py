@@ -9,13 +9,17 @@ from typing import NamedTuple, TypeVar
 
 import structlog
 
-from stentor.core.desk import Made, Reason, Refusal, Seated
+from stentor.core.actions import said, who
+from stentor.core.desk import Made, Seated
+from stentor.core.joins import Joins
 from stentor.core.overview import Facts
 from stentor.core.shows import OVER_STAYS_MS, SHOWS_MAX, Entry, Shows
+from stentor.formats.crew import Action
+from stentor.formats.refusal import Reason, Refusal
 from stentor.io.board import VALUE_BYTES_MAX, Board, BoardError
 from stentor.io.records import Change, Records, RecordsError
 from stentor.io.wake import BOARD, Caller
-from stentor.model.board import Desk, Edge, Levels, Show, Stage, Usher
+from stentor.model.board import Desk, Door, Edge, Ladder, Levels, Line, Show, Stage, Usher
 
 T = TypeVar("T")
 RETRY_S = 2.0
@@ -44,6 +48,7 @@ class Keeper:
         self._lock = asyncio.Lock()
         self._doubt = False  # whether a failed transaction may have left the records ahead of memory
         self._ends: asyncio.Queue[Entry] = asyncio.Queue()  # as short as the shows are few: each ends once
+        self._joins = Joins()
         self.shows = self._loaded()
         self._take_in_stage()
         self.publish()
@@ -79,6 +84,8 @@ class Keeper:
     def look(self) -> None:
         """Take in what the studio says; let go of shows long over; put the board right if it has lost our value."""
         self._take_in_stage()
+        if self._joins.due(now_ms()):
+            self._joins.receive(self._all("edge-", Edge), now_ms())
         left = self.shows.tick(now_ms())
         held = self._read("desk", Desk)
         if left or held is None or held.revision != self.shows.revision:
@@ -89,13 +96,29 @@ class Keeper:
         while True:
             await self._store_over(await self._ends.get())
 
-    def facts(self) -> Facts:
-        edges = [self._read(key, Edge) for key in self._board.keys("edge-")]
+    def facts(self, show_id: str) -> Facts:
         return Facts(
             stage=self._read("stage", Stage),
             levels=self._read("levels", Levels),
             usher=self._read("usher", Usher),
-            edges=[edge for edge in edges if edge is not None],
+            edges=self._all("edge-", Edge),
+            doors=self._all("door-", Door),
+            line=self.line(show_id),
+            ladder=self.ladder(),
+            joins_hz=self._joins.hz(now_ms()),
+        )
+
+    def line(self, show_id: str) -> Line | None:
+        return self._read(f"line-{show_id}", Line)
+
+    def ladder(self) -> Ladder | None:
+        return self._read("ladder", Ladder)
+
+    async def actions(self, show: Show) -> tuple[Action, ...]:
+        """The latest changes of `show`, newest first."""
+        changes = await asyncio.to_thread(self.records.changes, show.id)
+        return tuple(
+            Action(c.revision, c.at_ms, c.token_id, c.what, who(c.token_id, show), said(c.what, show)) for c in changes
         )
 
     def publish(self) -> None:
@@ -141,6 +164,10 @@ class Keeper:
             except RecordsError as error:
                 log.error("end not recorded", show=entry.show.id, error=str(error))
                 await asyncio.sleep(RETRY_S)
+
+    def _all(self, prefix: str, kind: type[T]) -> list[T]:
+        values = (self._read(key, kind) for key in self._board.keys(prefix))
+        return [value for value in values if value is not None]
 
     def _read(self, key: str, kind: type[T]) -> T | None:
         try:

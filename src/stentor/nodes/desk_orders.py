@@ -10,23 +10,28 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stentor.core import desk, life
-from stentor.core.desk import Limits, Reason, Refusal, Seated
+from stentor.core import desk, desk_door, life
+from stentor.core.desk import Limits, Seated
 from stentor.core.shows import Entry
 from stentor.formats.crew import (
+    BeaconOrder,
     CapOrder,
     Done,
+    DoorOrder,
     MuteOrder,
     NewSeat,
     NewShow,
     NoticeOrder,
     Order,
+    RevokeOrder,
+    RungOrder,
     SeatMade,
     SeatOrder,
     ShowMade,
     WishOrder,
 )
 from stentor.formats.invite import Rng
+from stentor.formats.refusal import Reason, Refusal
 from stentor.io.http import ErrorHandler, Problem, problem_response
 from stentor.io.records import RecordsError
 from stentor.model.board import Show
@@ -51,6 +56,8 @@ _ANSWERS: dict[Reason, tuple[int, str]] = {
     Reason.NAME_TAKEN: (409, "The name is taken."),
     Reason.CREW_STAYS: (409, "The host stays."),
     Reason.WISH_REFUSED: (409, "The show is past that."),
+    Reason.BEACON_REFUSED: (409, "The beacon is not taken."),
+    Reason.REVOKED_FULL: (409, "Too much is revoked one by one."),
     Reason.BOARD_FULL: (409, "There is no room for that."),
 }
 
@@ -141,6 +148,22 @@ class Orders:
 
     async def cap(self, call: Call, order: CapOrder) -> Done:
         return await self._done(call, "cap", order, lambda entry: desk.set_cap(entry.show, order.cap))
+
+    async def door(self, call: Call, order: DoorOrder) -> Done:
+        return await self._done(call, "door", order, lambda entry: desk_door.set_closed(entry.show, order.closed))
+
+    async def rung(self, call: Call, order: RungOrder) -> Done:
+        return await self._done(call, "rung", order, lambda entry: desk_door.set_rung(entry.show, order.rung))
+
+    async def beacon(self, call: Call, order: BeaconOrder) -> Done:
+        def step(entry: Entry) -> Show | Refusal:
+            line = self._keeper.line(call.show_id)
+            return desk_door.set_beacon(entry.show, order.value, drawn=bool(line and line.key))
+
+        return await self._done(call, "beacon", order, step)
+
+    async def revoke(self, call: Call, order: RevokeOrder) -> Done:
+        return await self._done(call, "revoke", order, lambda entry: desk_door.set_revoked(entry.show, order))
 
     async def change_seat(self, call: Call, order: SeatOrder) -> Done:
         def step(entry: Entry) -> Show | Refusal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import os
+import random
 import time
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import structlog
 
 import stentor.web
-from stentor.core import door, keys
+from stentor.core import door, keys, shed
 from stentor.formats.ticket import show_tag
 from stentor.io.assets import AssetError, Assets, Template
 from stentor.io.board import Board
@@ -20,7 +21,7 @@ from stentor.io.sequence import Sequence, SequenceError
 from stentor.io.wake import BOARD, Ear
 from stentor.model import board
 from stentor.model.http import File, Request, Response
-from stentor.nodes.intake import get, now_text, put, run
+from stentor.nodes.intake import Nows, get, put, run
 from stentor.nodes.keyring import Keyring
 from stentor.settings import Settings
 
@@ -33,7 +34,8 @@ log = structlog.get_logger()
 
 def main(settings: Settings, worker: int = 0) -> int:
     """Serve until SIGTERM; -> exit code."""
-    return run(f"door-{worker}", settings, settings.door_port, 0, lambda loop: Door(settings, worker, loop))
+    name, port = f"door-{worker}", settings.door_port
+    return run(name, settings, port, 0, lambda loop: Door(settings, worker, loop), shed.StandingQueue)
 
 
 class Pages:
@@ -79,22 +81,23 @@ class Door:
         self._problem = ""
         self._retired = False
         self._shows: dict[str, board.Show] = {}
-        self._requests = self._tickets = self._refused = 0
-        self._view = self._make_view(web)
+        self._requests = self._tickets = self._refused = self._shed = 0
+        self._rng = random.Random()
+        self._view = self._make_view(web, Nows(self._board, loop))
         self._ear = Ear(settings.wake_dir, "door")
         self.look()
         loop.watch(self._ear.fileno(), READABLE, self._woken)
         loop.every(LOOK_S, self.look)
         loop.every(PUBLISH_S, self.publish)
 
-    def _make_view(self, web: Path) -> door.View:
+    def _make_view(self, web: Path, nows: Nows) -> door.View:
         settings = self._settings
         origins = door.Origins(settings.public_url, settings.edge_port, settings.archive_port, settings.scheme)
         pages = Pages(web, origins.config)
         return door.View(
             shows=self._shows,
             origins=origins,
-            now_text=lambda show: now_text(self._board, show),
+            now_text=nows.text,
             mint=self.mint,
             mint_lasting=self.mint_lasting,
             listener_page=pages.listener,
@@ -119,6 +122,13 @@ class Door:
         response = door.answer(request, self._view)
         self._refused += response.status >= 400
         return response
+
+    def put_off(self, request: Request) -> Response | None:
+        if not shed.is_put_off(request.path):
+            return None
+        self._requests += 1
+        self._shed += 1
+        return shed.busy(self._rng)
 
     def spare(self) -> int:
         return 0
@@ -166,7 +176,7 @@ class Door:
         if self._retired:
             return
         at_ms = time.time_ns() // 1_000_000
-        counters = board.Door(at_ms, os.getpid(), self._requests, self._tickets, self._refused)
+        counters = board.Door(at_ms, os.getpid(), self._requests, self._tickets, self._refused, shed=self._shed)
         put(self._board, f"door-{self._worker}", counters)
 
     def close(self) -> None:

@@ -90,6 +90,12 @@ _DOOR = (
     Declared("stentor_door_requests_total", "counter", "Requests answered.", lambda d: d.requests),
     Declared("stentor_door_tickets_total", "counter", "Tickets given.", lambda d: d.tickets),
     Declared("stentor_door_refused_total", "counter", "Requests answered with an error.", lambda d: d.refused),
+    Declared(
+        "stentor_door_shed_total",
+        "counter",
+        "Requests told to come again, for more asked than can be answered.",
+        lambda d: d.shed,
+    ),
     Declared("stentor_door_report_age_seconds", "gauge", "Since the door last said anything.", _age_s),
 )
 _STAGE = (

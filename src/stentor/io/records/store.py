@@ -18,12 +18,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from stentor.io.records.tables import ActionRow, SeatRow, ShowRow
-from stentor.model.board import Phase, Seat, Show
+from stentor.model.board import Phase, Revoked, Seat, Show
 
 LIST_MAX = 100
 ACTIONS_MAX = 1_000  # changes of one show that are kept, the newest: a guest could press a button all evening
 BUSY_TIMEOUT_MS = 5_000
 MIGRATIONS = Path(__file__).with_name("migrations")
+_OF_THEIR_OWN = ("seats", "revoked")  # fields of a show that are no column as they are
 
 
 class RecordsError(Exception):
@@ -130,12 +131,12 @@ def _forget_old_actions(session: Session, show_id: str) -> None:
     session.execute(delete(ActionRow).where(ActionRow.show_id == show_id, ActionRow.revision <= too_old))
 
 
-def migrate(connection: Connection) -> None:
-    """Bring the tables to the newest revision, inside the caller's transaction."""
+def migrate(connection: Connection, revision: str = "head") -> None:
+    """Bring the tables to the newest revision, or an earlier one, inside the caller's transaction."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
 
 
 @contextmanager
@@ -173,8 +174,9 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
 
 
 def _stored(row: ShowRow) -> Stored:
-    fields = {name: getattr(row, name) for name in Show.__struct_fields__ if name != "seats"}
-    show = Show(**fields, seats=tuple(_seat(seat) for seat in row.seats))
+    fields = {name: getattr(row, name) for name in Show.__struct_fields__ if name not in _OF_THEIR_OWN}
+    revoked = msgspec.json.decode(row.revoked, type=Revoked)
+    show = Show(**fields, seats=tuple(_seat(seat) for seat in row.seats), revoked=revoked)
     return Stored(show, Phase(row.over_phase or Phase.ANNOUNCED), row.over_at_ms)
 
 
@@ -184,8 +186,9 @@ def _seat(row: SeatRow) -> Seat:
 
 def _fill(row: ShowRow, show: Show) -> None:
     for name, value in msgspec.structs.asdict(show).items():
-        if name != "seats":
+        if name not in _OF_THEIR_OWN:
             setattr(row, name, value)
+    row.revoked = msgspec.json.encode(show.revoked).decode()
     _fill_seats(row, show.seats)
 
 

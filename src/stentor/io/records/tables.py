@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, ForeignKey, Index, MetaData, String, Text
+from sqlalchemy import BigInteger, ForeignKey, Index, MetaData, String, Text, false
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 _NAMES = {  # constraints must have names for migrations to reach them on every database
@@ -32,6 +32,13 @@ class ShowRow(Base):
     reason: Mapped[str] = mapped_column(Text)
     notice: Mapped[str] = mapped_column(Text)
     cap: Mapped[int]
+    draws_at_ms: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    ends_at_ms: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    closed: Mapped[bool] = mapped_column(server_default=false())
+    rung: Mapped[int] = mapped_column(server_default="-1")
+    beacon_name: Mapped[str] = mapped_column(Text, server_default="")
+    beacon: Mapped[str] = mapped_column(Text, server_default="")
+    revoked: Mapped[str] = mapped_column(Text, server_default="{}")  # `board.Revoked` in JSON
     over_phase: Mapped[str] = mapped_column(String(16))
     over_at_ms: Mapped[int] = mapped_column(BigInteger, index=True)
     seats: Mapped[list[SeatRow]] = relationship(

@@ -1,10 +1,12 @@
 /** The crew's page: what is, from one stream of states, and the few buttons that change it. Pressing twice is harmless. */
 
 import { Desk, tokenOfPage } from "../shared/api.js";
-import { attribute, find, made, text } from "../shared/dom.js";
+import { attribute, fill, find, text } from "../shared/dom.js";
 import { Microphone, studioUrl } from "../shared/microphone.js";
 import { Clock } from "../shared/time.js";
+import { Door } from "./door.js";
 import { healthRows } from "./health.js";
+import { Log } from "./log.js";
 import { Seats } from "./seats.js";
 import * as words from "./words.js";
 
@@ -12,6 +14,8 @@ const MARKS = { good: "●", bad: "▲", idle: "○" };
 const token = tokenOfPage();
 const desk = new Desk(token);
 const clock = new Clock();
+const door = new Door(order, sure);
+const log = new Log(desk);
 const seats = new Seats(pressSeat, () => own?.seat.id);
 let state = null;
 let own = null;
@@ -35,11 +39,12 @@ async function order(path, body) {
 }
 
 /** Asks first. -> whether it is really meant. */
-function sure(title, detail, yes) {
+function sure(title, detail, yes, no = "No, go on") {
   const dialog = find("#ask");
   text(find("#ask-title"), title);
   text(find("#ask-text"), detail);
   text(find("#ask-yes"), yes);
+  text(find("#ask-no"), no);
   dialog.returnValue = "no";
   dialog.showModal();
   return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
@@ -108,7 +113,6 @@ function drawClock() {
 }
 
 function drawListeners({ edges }) {
-  text(find("#listeners"), edges.listeners.toLocaleString());
   const rows = Object.entries(edges.by_rendition).filter(([, count]) => count);
   fill("#renditions", rows, "<li><span></span><span></span></li>", ([name, count], row) => {
     text(row.children[0], name);
@@ -125,14 +129,6 @@ function drawHealth() {
   });
 }
 
-/** One child of `selector` for each of `values`, made from `html` and filled by `draw(value, child)`. */
-function fill(selector, values, html, draw) {
-  const list = find(selector);
-  while (list.childElementCount > values.length) list.lastElementChild.remove();
-  while (list.childElementCount < values.length) list.append(made(html));
-  values.forEach((value, at) => draw(value, list.children[at]));
-}
-
 function receive(latest) {
   if (!state) say("");
   state = latest;
@@ -141,6 +137,8 @@ function receive(latest) {
   drawShow();
   drawClock();
   seats.draw(state);
+  door.draw(state, clock.now());
+  log.draw(state.revision, clock.now());
   drawListeners(state);
   drawHealth();
   const mine = state.show.seats.find((seat) => seat.id === own?.seat.id);

@@ -20,12 +20,14 @@ function chunks(stage) {
   return [late ? "idle" : "good", "Chunks", late ? `${late} so far came too late and went out as hold` : `all in time, ${ticks} ticks late`];
 }
 
-export function healthRows({ stage, usher, edges, age_ms: age, stage_show: other, show }) {
+export function healthRows({ stage, usher, edges, doors, age_ms: age, stage_show: other, show }) {
   const rows = [
     role("Studio", age.stage, stage?.problem || "mixing", Boolean(stage?.problem)),
     role("Usher", age.usher, usher?.hold_chunks ? `filled ${usher.hold_chunks} chunks with hold` : "watching"),
     role("Edges", age.edges, `${edges.workers} working, ${edges.skips} skips, ${edges.drops} dropped`),
   ];
+  if (doors) rows.push(role("Door", age.doors, `${doors.workers} working, ${doors.shed} shed`));
+  if (doors?.silent) rows.push(["bad", "Door", `${doors.silent} silent`]);
   if (edges.silent) rows.push(["bad", "Edges", `${edges.silent} silent`]);
   if (other && other !== show.id) rows.push(["idle", "Stage", "another show has it"]);
   return stage ? [...rows, chunks(stage), tape(stage)] : rows;

@@ -10,6 +10,14 @@ export function attribute(target, name, value) {
   if (target.getAttribute(name) !== value) target.setAttribute(name, value);
 }
 
+/** One child of `selector` for each of `values`, made from `html` and filled by `draw(value, child)`. */
+export function fill(selector, values, html, draw) {
+  const list = find(selector);
+  while (list.childElementCount > values.length) list.lastElementChild.remove();
+  while (list.childElementCount < values.length) list.append(made(html));
+  values.forEach((value, at) => draw(value, list.children[at]));
+}
+
 /** An element from markup of our own; values of others go in by `text`. */
 export function made(html) {
   const template = document.createElement("template");
