@@ -187,11 +187,14 @@ async def switches(plan: Plan) -> dict[str, Any]:
         browser = await playwright.chromium.launch(
             executable_path=mouth.CHROMIUM, headless=True, args=mouth.FLAGS, ignore_default_args=["--mute-audio"]
         )
-        with tempfile.TemporaryDirectory(dir="/dev/shm") as scratch, freezes.watch() as frozen:
+        with (
+            tempfile.TemporaryDirectory(prefix="stentor-bench-", dir="/dev/shm") as directory,
+            freezes.watch() as frozen,
+        ):
             async with mouth.on_air(round(CHUNK_S * 1000)) as (up, show):
                 page = await mouth.play(browser, show)
                 paths = tickets(up.settings, plan.listeners, show.show, FIRST_SEQ)
-                with crowd(up.settings.edge_port, paths, Path(scratch), cores="0-1") as people:
+                with crowd(up.settings.edge_port, paths, Path(directory), cores="0-1") as people:
                     await asyncio.to_thread(people.join, plan.listeners, AT_ONCE)
                     figures = {"at_0": await follow(page, plan.settle_s, stalled_s)}
                     for rung in (1, 2):
