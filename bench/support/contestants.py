@@ -87,7 +87,7 @@ def stentor(
 
     with contextlib.ExitStack() as stack:
         pids = [stack.enter_context(_edge(settings, worker, scratch, cores)) for worker in range(workers)]
-        paths = _tickets(settings, listeners)
+        paths = tickets(settings, listeners)
         yield Contestant(settings.edge_port, pids, paths, publish, wire=TLS if secure else PLAIN)
     caller.close()
     ring.close()
@@ -108,7 +108,7 @@ def _edge(settings: Settings, worker: int, scratch: Path, cores: Cores) -> Itera
     """One worker that accepts; -> its pid."""
     argv = [sys.executable, "-m", "stentor.cli", "edge", "--worker", worker]
     values, key, deadline = Board(settings.board_dir), f"edge-{worker}", time.monotonic() + READY_S
-    with _server(argv, settings.edge_port, scratch, to_environ(settings), cores) as process:
+    with serving(argv, settings.edge_port, scratch, to_environ(settings), cores) as process:
         while (value := values.get(key, board.Edge)) is None or value.pid != process.pid:
             if time.monotonic() > deadline or process.poll() is not None:
                 raise BenchError(f"{key} does not come:\n{(scratch / 'log').read_text()[-2000:]}")
@@ -125,9 +125,9 @@ def playlists(server: Contestant) -> list[str]:
     return [line for line in text.splitlines() if not line.startswith("#")]
 
 
-def _tickets(settings: Settings, count: int) -> list[str]:
+def tickets(settings: Settings, count: int, show: str = SHOW) -> list[str]:
     """A path with a ticket of its own for every listener."""
-    tag, now = ticket.show_tag(SHOW), int(time.time())
+    tag, now = ticket.show_tag(show), int(time.time())
     hour, group = now // ticket.HOUR_S, settings.edge_group
     key = Key(ticket.hour_id(hour), GroupKeys(settings.keys_dir, group).hour(hour), group)
     minted = (admission(key, tag, seq, now, TICKET_LIFE_S) for seq in range(1, count + 1))
@@ -139,7 +139,7 @@ def floor(grid: Grid, scratch: Path, listeners: int) -> Iterator[Contestant]:
     """floor.c with the socket options of an edge."""
     port = free_port()
     argv = [compiled("floor.c"), "127.0.0.1", port, Settings().sndbuf_bytes]
-    with _server(argv, port, scratch, stdin=subprocess.PIPE) as process:
+    with serving(argv, port, scratch, stdin=subprocess.PIPE) as process:
         pipe = process.stdin
         assert pipe is not None
 
@@ -157,6 +157,7 @@ events {{ worker_connections {listeners}; }}
 http {{
   access_log off; tcp_nodelay on; client_body_temp_path {scratch}/body; client_body_buffer_size 64k;
   proxy_temp_path {scratch}/t; fastcgi_temp_path {scratch}/t; uwsgi_temp_path {scratch}/t; scgi_temp_path {scratch}/t;
+  {http}
   server {{
     listen 127.0.0.1:{port} {ssl} backlog=4096 sndbuf={sndbuf} rcvbuf=16384;
     {more}
@@ -179,13 +180,13 @@ _STATIC = "root {root}; sendfile on; open_file_cache max=16; keepalive_timeout 0
 
 
 @contextlib.contextmanager
-def _nginx(scratch: Path, locations: str, secure: bool) -> Iterator[tuple[int, int]]:
-    """nginx with one worker; -> port and pid of its master."""
+def nginx(scratch: Path, locations: str, secure: bool = False, http: str = "") -> Iterator[tuple[int, int]]:
+    """nginx with one worker; `http`: directives of the block of that name; -> port and pid of its master."""
     port, config = free_port(), scratch / "nginx.conf"
     values = {"port": port, "scratch": scratch, "listeners": LISTENERS_MAX, "sndbuf": Settings().sndbuf_bytes}
     more = _NGINX_TLS.format(**certificate(scratch)._asdict()) if secure else ""
-    config.write_text(_NGINX.format(**values, ssl="ssl" if secure else "", more=more, locations=locations))
-    with _server(["nginx", "-e", scratch / "error.log", "-c", config], port, scratch) as process:
+    config.write_text(_NGINX.format(**values, ssl="ssl" if secure else "", more=more, locations=locations, http=http))
+    with serving(["nginx", "-e", scratch / "error.log", "-c", config], port, scratch) as process:
         yield port, process.pid
 
 
@@ -193,7 +194,7 @@ def _nginx(scratch: Path, locations: str, secure: bool) -> Iterator[tuple[int, i
 def nchan(grid: Grid, scratch: Path, listeners: int, *, secure: bool = False) -> Iterator[Contestant]:
     """nginx with nchan's raw HTTP stream; chunks are POSTed over one connection, always a plain one."""
     publish_port = free_port()
-    with _nginx(scratch, _NCHAN.format(publish_port=publish_port), secure) as (port, pid):
+    with nginx(scratch, _NCHAN.format(publish_port=publish_port), secure) as (port, pid):
         client = http.client.HTTPConnection("127.0.0.1", publish_port, timeout=5)
 
         def publish(n: int, made: Chunks) -> None:
@@ -214,17 +215,17 @@ def static(grid: Grid, scratch: Path, listeners: int, *, size: int, secure: bool
     root.mkdir()
     (root / "live").write_bytes(bytes(size))
     scratch.chmod(0o755)  # its worker is somebody else
-    with _nginx(scratch, _STATIC.format(root=root), secure) as (port, pid):
-        _fetch_once(port, secure)
+    with nginx(scratch, _STATIC.format(root=root), secure) as (port, pid):
+        fetch_once(port, secure)
         yield Contestant(port, family(pid), ["/live"], lambda n, made: None, wire=TLS if secure else PLAIN)
 
 
-def _fetch_once(port: int, secure: bool) -> None:
+def fetch_once(port: int, secure: bool = False, path: str = "/live") -> None:
     """Once it has answered there is a worker. Raises `BenchError` if it does not."""
     context = ssl._create_unverified_context()
     kind = functools.partial(http.client.HTTPSConnection, context=context) if secure else http.client.HTTPConnection
     client = kind("127.0.0.1", port, timeout=5)
-    client.request("GET", "/live")
+    client.request("GET", path)
     answer = client.getresponse()
     client.close()
     if answer.status != 200:
@@ -255,7 +256,7 @@ def icecast(grid: Grid, scratch: Path, listeners: int) -> Iterator[Contestant]:
     scratch.chmod(0o777)
     preload = {"LD_PRELOAD": str(compiled("backlog.c", "-shared", "-fPIC"))}
     argv = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "icecast2", "-c", config]
-    with _server(argv, port, scratch, preload) as process, socket.create_connection(("127.0.0.1", port)) as source:
+    with serving(argv, port, scratch, preload) as process, socket.create_connection(("127.0.0.1", port)) as source:
         source.settimeout(5)
         source.sendall(_SOURCE)
         if b" 100 " not in (answer := source.recv(1000)):
@@ -268,7 +269,7 @@ def icecast(grid: Grid, scratch: Path, listeners: int) -> Iterator[Contestant]:
 
 
 @contextlib.contextmanager
-def _server(
+def serving(
     argv: list[object],
     port: int,
     scratch: Path,

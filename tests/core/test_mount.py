@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stentor.core.mount import Index, Listen, No, Pull, View, answer, head, probe
+from stentor.core.mount import Index, Listen, No, Pull, View, answer, head, is_put_off, probe
 from stentor.formats import ticket
 from stentor.model.grid import Grid
 from stentor.model.http import Request, Response
@@ -159,3 +159,13 @@ def test_the_probe_gets_the_first_two_bytes() -> None:
     response = probe(Listen(TOKEN, AAC), b"\0\0\0\x18ftyp")
     assert (response.status, response.body) == (206, b"\0\0")
     assert dict(response.headers)["Content-Range"] == "bytes 0-1/*"
+
+
+def test_strangers_are_put_off_before_those_who_come_back() -> None:
+    def of(cls: ticket.Class) -> str:
+        return ticket.mint(ticket.Token(ticket.Kind.TICKET, ticket.show_tag("show-1"), cls, 1, NOW, NOW, NOW + 60), KEY)
+
+    put_off = {cls for cls in ticket.Class if is_put_off(f"/live/{of(cls)}/opus")}
+    assert put_off == set(ticket.Class) - {ticket.Class.RECONNECT}
+    others = ("/live/show-1/now", "/live/0123456789abcdefghijkl/opus/1.mp4", "/healthz", "/", f"/live/{'!' * 64}/opus")
+    assert not any(map(is_put_off, others))

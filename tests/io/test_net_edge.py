@@ -164,7 +164,8 @@ def test_who_reconnects_in_a_loop_is_counted_and_nobody_else_misses_a_byte(stati
     station.until(lambda: len(station.edge.mounts) == 1)
     station.until(lambda: steady.read() and steady.body == station.expected(1, 13))
     assert station.edge.mounts.counters.joins == 301
-    assert len([*DESCRIPTORS.iterdir()]) == descriptors
+    left = len([*DESCRIPTORS.iterdir()])
+    assert left <= descriptors  # fewer, where an earlier test had left something to the garbage collector
 
 
 def test_what_a_listener_sends_is_thrown_away_up_to_a_limit(station):

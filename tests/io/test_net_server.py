@@ -386,3 +386,50 @@ def test_the_source_is_the_peer_where_there_is_no_proxy():
     client = intake.client(GET % b"a")
     intake.until(lambda: client.read().endswith(b"127.0.0.1"))
     intake.close()
+
+
+def test_the_newest_of_the_fresh_come_first_where_the_judge_says_so(intake):
+    order = []
+    intake.server._judge = lambda waited_s: True
+    intake.server._answer = lambda request: order.append(request.path) or Response(200, (), b"")
+    for number in range(6):
+        intake.client(GET % b"%d" % number)
+    intake.until(lambda: len(order) == 6)
+    assert order == [f"/{number}" for number in reversed(range(6))]
+
+
+def test_a_connection_tells_how_long_it_has_waited(intake):
+    heard = []
+    intake.server._judge = lambda waited_s: heard.append(waited_s) and False
+    intake.client(GET % b"a")
+    time.sleep(0.1)
+    intake.until(lambda: intake.server.counters.requests)
+    assert heard[0] >= 0.05
+
+
+def test_events_that_were_waited_for_have_not_waited(intake):
+    heard = []
+    intake.loop.hear_waits(heard.append)
+    for _ in range(20):
+        intake.loop.turn(time.monotonic() + 0.01)
+    assert heard == [0.0] * 20
+
+
+def test_whoever_says_that_nothing_comes_any_more_is_not_lingered_for(intake):
+    client = intake.client(b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    intake.until(lambda: intake.server.counters.requests)
+    assert not intake.server._connections
+    intake.until(lambda: client.read() and client.closed)
+    assert client.body == b"/a"
+
+
+def test_events_that_were_there_already_have_waited_since_the_last_look(intake):
+    heard = []
+    client = intake.client(GET % b"a")
+    intake.until(lambda: client.read())
+    intake.loop.hear_waits(heard.append)
+    intake.loop.turn(time.monotonic())
+    client.sock.sendall(GET % b"b")
+    time.sleep(0.1)
+    intake.loop.turn(time.monotonic() + 1)
+    assert heard[0] == 0.0 and heard[1] >= 0.1

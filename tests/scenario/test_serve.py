@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +51,16 @@ def test_serve_killed_leaves_all_roles_running_and_the_next_takes_them_over(runn
     running.back("usher", running.kill("usher"))
     assert running.stop() == 0
     assert not any(running.pids().values())
+
+
+def test_the_program_goes_before_the_door_where_that_is_permitted(running: Running) -> None:
+    log = running.log.read_text()
+    if "cpu weights" not in log or "no cpu weights here" in log:
+        pytest.skip("no control groups may be made here")
+    groups = {name: Path(f"/proc/{pid}/cgroup").read_text() for name, pid in running.pids().items()}
+    assert all("stentor-media" in groups[name] for name in ("studio", "usher", "edge-0"))
+    assert "stentor-door" in groups["door-0"]
+    assert not any("stentor-" in groups[name] for name in ("desk", "archive"))
 
 
 def test_stop_ends_every_role(running: Running) -> None:

@@ -104,6 +104,13 @@ def answer(request: Request, view: View, now: int) -> Listen | Index | Pull | No
     return _admit(parts[2], parts[3], request, view, now)
 
 
+def is_put_off(path: str) -> bool:
+    """Whether who asks for `path` waits behind others when not all can come in: with a ticket that is not, by its own
+    word, of somebody who comes back. What it says is checked later, as ever."""
+    parts = path.split("/", 3)
+    return len(parts) == 4 and ticket.claimed_class(parts[2]) not in (None, ticket.Class.RECONNECT)
+
+
 def _pull(token: str, name: str, file: str) -> Pull | Response:
     rendition = BY_NAME.get(name)
     return _NO_RENDITION if rendition is None else Pull(token, rendition, file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import os
+import random
 import time
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import structlog
 
 import stentor.web
-from stentor.core import door, waiting
+from stentor.core import door, shed, waiting
 from stentor.io.assets import AssetError, Assets, Template
 from stentor.io.board import Board
 from stentor.io.net.loop import READABLE, Loop
@@ -19,7 +20,7 @@ from stentor.io.wake import BOARD, Ear
 from stentor.model import board
 from stentor.model.http import File, Request, Response
 from stentor.nodes.door_line import Lines
-from stentor.nodes.intake import get, now_text, put, run
+from stentor.nodes.intake import Nows, get, put, run
 from stentor.settings import Settings
 
 LOOK_S = 0.25  # between two looks at the board
@@ -33,7 +34,8 @@ log = structlog.get_logger()
 
 def main(settings: Settings, worker: int = 0) -> int:
     """Serve until SIGTERM; -> exit code."""
-    return run(f"door-{worker}", settings, settings.door_port, 0, lambda loop: Door(settings, worker, loop))
+    name, port = f"door-{worker}", settings.door_port
+    return run(name, settings, port, 0, lambda loop: Door(settings, worker, loop), shed.StandingQueue)
 
 
 class Pages:
@@ -81,9 +83,10 @@ class Door:
         self._retired = False
         self._shows: dict[str, board.Show] = {}
         self._lines = Lines(settings, self._board, self._shows)
-        self._requests = self._refused = 0
+        self._requests = self._refused = self._shed = 0
         self._published: tuple[int, ...] = ()
-        self._view = self._make_view(web)
+        self._rng = random.Random()
+        self._view = self._make_view(web, Nows(self._board, loop))
         self._ear = Ear(settings.wake_dir, "door")
         self.look()
         loop.watch(self._ear.fileno(), READABLE, self._woken)
@@ -91,7 +94,7 @@ class Door:
         loop.every(PUBLISH_S, self.publish)
         loop.every(CHANGED_S, self.publish_changes)
 
-    def _make_view(self, web: Path) -> door.View:
+    def _make_view(self, web: Path, nows: Nows) -> door.View:
         settings = self._settings
         origins = door.Origins(settings.public_url, settings.edge_port, settings.archive_port, settings.scheme)
         pages, lines = Pages(web, origins.config), self._lines
@@ -101,7 +104,7 @@ class Door:
         return door.View(
             shows=self._shows,
             origins=origins,
-            now_text=lambda show: now_text(self._board, show),
+            now_text=nows.text,
             join=self._lines.join,
             line=self._answer_line,
             listener_page=pages.listener,
@@ -130,6 +133,13 @@ class Door:
         self._refused += response.status >= 400
         return response
 
+    def put_off(self, request: Request) -> Response | None:
+        if not shed.is_put_off(request.path):
+            return None
+        self._requests += 1
+        self._shed += 1
+        return shed.busy(self._rng)
+
     def spare(self) -> int:
         return 0
 
@@ -152,6 +162,7 @@ class Door:
             lines.tickets,
             self._refused,
             places=lines.places,
+            shed=self._shed,
             line_at_ms=lines.line_at_ms,
         )
         put(self._board, f"door-{self._worker}", counters)

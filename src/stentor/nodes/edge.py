@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hmac
 import os
+import random
 import time
+from functools import partial
 
 import structlog
 
-from stentor.core import mount
+from stentor.core import mount, shed
 from stentor.core.fanout import Feed, Patience, burst_chunks, first_n
 from stentor.formats import chunks
 from stentor.formats.problem import refusal
@@ -25,13 +27,14 @@ from stentor.model import board
 from stentor.model.http import Request, Response
 from stentor.model.rendition import RENDITIONS
 from stentor.nodes.admission import EAR, Admission
-from stentor.nodes.intake import now_text, put, run
+from stentor.nodes.intake import Nows, put, run
 from stentor.nodes.program import Program
 from stentor.nodes.pull import Pull, index
 from stentor.settings import Settings
 
 LOOK_S = 0.5  # between two looks at the board
 PUBLISH_S = 1.0
+PATIENCE_S, INTERVAL_S = 1.0, 5.0  # tickets admit, so a burst of joins is let wait; a queue that stands is not
 DESCRIPTORS_SPARE = 64  # for all that is no connection: ring, board, epoll, log
 _HEADERS = {rendition.id: chunks.header(rendition) for rendition in RENDITIONS}
 _STRANGE = mount.No("pull-token", refusal(403, "pull-token", "This address is not of the show that is on"))
@@ -41,7 +44,8 @@ log = structlog.get_logger()
 def main(settings: Settings, worker: int = 0) -> int:
     """Serve until SIGTERM; -> exit code."""
     name, port = f"edge-{worker}", settings.edge_port
-    return run(name, settings, port, settings.sndbuf_bytes, lambda loop: Edge(settings, worker, loop))
+    make_queue = partial(shed.StandingQueue, PATIENCE_S, INTERVAL_S)
+    return run(name, settings, port, settings.sndbuf_bytes, lambda loop: Edge(settings, worker, loop), make_queue)
 
 
 class Edge:
@@ -52,6 +56,7 @@ class Edge:
         self._worker = worker
         self._key_on_board = f"edge-{worker}"
         self._board = Board(settings.board_dir)
+        self._rng = random.Random()
         self._newest_prelude: tuple[object, bytes, bytes] = (None, b"", b"")
         self._pull_key = stable_key(settings.keys_dir)
         self._listeners_max = _listeners_max(settings)
@@ -59,7 +64,7 @@ class Edge:
         self.program = Program(self._board, self.mounts, settings.edge_grace_ms)
         self.admission = Admission(settings, self._board, self.mounts, loop)
         self.pull = Pull(lambda: self.program.feeds)
-        self._view = self._make_view()
+        self._view = self._make_view(Nows(self._board, loop))
         self._ear = Ear(settings.wake_dir, EAR)
         self.look()
         loop.watch(self._ear.fileno(), READABLE, self._woken)
@@ -77,14 +82,14 @@ class Edge:
         wake_s = self.mounts.tick()
         return 0.0 if self.pull.tick() else wake_s
 
-    def _make_view(self) -> mount.View:
+    def _make_view(self, nows: Nows) -> mount.View:
         return mount.View(
             show_tag=lambda: self.program.show_tag,
             full=lambda seq: not self.spare() and not self.admission.plays(seq),
             keys=self.admission.keyring.by_id,
             group=self.admission.keyring.group,
             revoked=self.admission.revoked,
-            now_text=lambda show: now_text(self._board, show),
+            now_text=nows.text,
         )
 
     def _woken(self, fd: int, mask: int) -> None:
@@ -113,6 +118,10 @@ class Edge:
         """HLS takes no session: who plays it comes again and again, from wherever."""
         self.admission.visit(asked.token)
         return index(f"/live/{self._pull_token()}", self.admission.lasting(asked.token, now))
+
+    def put_off(self, request: Request) -> Response | None:
+        """Strangers, so that whoever was dropped from here comes back before them."""
+        return self._refuse(mount.No("busy", shed.busy(self._rng))) if mount.is_put_off(request.path) else None
 
     def _pull_token(self) -> str:
         return pull_token(self.program.show, self._pull_key)

@@ -11,14 +11,16 @@ from typing import Protocol, TypeVar
 import msgspec
 import structlog
 
+from stentor.core.shed import StandingQueue
 from stentor.io.board import Board, BoardError
 from stentor.io.net.loop import Loop
 from stentor.io.net.server import Answer, Limits, Server
 from stentor.io.net.sockets import listen
 from stentor.io.tls import TlsError
 from stentor.model import board
-from stentor.model.http import Request
+from stentor.model.http import Request, Response
 from stentor.nodes import secure
+from stentor.nodes.shedding import Shedding
 from stentor.settings import Settings
 
 T = TypeVar("T")
@@ -31,6 +33,10 @@ class Worker(Protocol):
     """What `run` carries: `answer` to requests until the end, then `close`."""
 
     def answer(self, request: Request) -> Answer: ...
+
+    def put_off(self, request: Request) -> Response | None:
+        """The answer to a request that cannot be dealt with now; None if it has to be."""
+        ...
 
     def spare(self) -> int:
         """Connections above `requests_max` that may wait for an answer now."""
@@ -46,8 +52,18 @@ class Worker(Protocol):
     def close(self) -> None: ...
 
 
-def run(name: str, settings: Settings, port: int, sndbuf_bytes: int, build: Callable[[Loop], Worker]) -> int:
-    """Serve on `port` until SIGTERM or SIGINT, or after SIGUSR1 until the last one has left; -> exit code."""
+def run(
+    name: str,
+    settings: Settings,
+    port: int,
+    sndbuf_bytes: int,
+    build: Callable[[Loop], Worker],
+    make_queue: Callable[[], StandingQueue],
+) -> int:
+    """Serve on `port` until SIGTERM or SIGINT, or after SIGUSR1 until the last one has left; -> exit code.
+
+    A queue says when more is asked than can be answered.
+    """
     try:
         held = secure.certificate(settings)
         listener = listen(settings.bind, port, sndbuf_bytes)
@@ -59,7 +75,11 @@ def run(name: str, settings: Settings, port: int, sndbuf_bytes: int, build: Call
         return EXIT_PORT_IN_USE
     loop = Loop(lambda fd: log.exception("fault in a handler", fd=fd))
     worker = build(loop)
-    server = Server(loop, listener, worker.answer, limits(settings), worker.spare, held.context if held else None)
+    shedding, context = Shedding(worker, make_queue), held.context if held else None
+    loop.hear_waits(shedding.begin_kept)
+    server = Server(
+        loop, listener, shedding.answer, limits(settings), worker.spare, context, judge=shedding.begin_fresh
+    )
     if held:
         loop.every(secure.LOOK_S, partial(secure.refresh, held))
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -103,6 +123,23 @@ def now_text(values: Board, show: str) -> str | None:
         return None
     value = get(values, f"now-{show}", board.Now)
     return value.text if value else None
+
+
+class Nows:
+    """The `now` objects of shows. Each is looked for on the board once a turn of the loop at most, whoever asks."""
+
+    def __init__(self, values: Board, loop: Loop) -> None:
+        self._board, self._loop = values, loop
+        self._turn = -1
+        self._seen: dict[str, str | None] = {}  # in this turn, which handles no more than so many requests
+
+    def text(self, show: str) -> str | None:
+        if self._turn != self._loop.turns:
+            self._turn = self._loop.turns
+            self._seen.clear()
+        if show not in self._seen:
+            self._seen[show] = now_text(self._board, show)
+        return self._seen[show]
 
 
 def get(values: Board, key: str, kind: type[T]) -> T | None:

@@ -97,6 +97,12 @@ _DOOR = (
         lambda d: max(0.0, time.time() - d.line_at_ms / 1000) if d.line_at_ms else 0.0,
     ),
     Declared("stentor_door_refused_total", "counter", "Requests answered with an error.", lambda d: d.refused),
+    Declared(
+        "stentor_door_shed_total",
+        "counter",
+        "Requests told to come again, for more asked than can be answered.",
+        lambda d: d.shed,
+    ),
     Declared("stentor_door_report_age_seconds", "gauge", "Since the door last said anything.", _age_s),
 )
 _STAGE = (

@@ -18,7 +18,8 @@ from stentor.io.processes.watch import taken
 from stentor.io.tls import Certificate, TlsError
 from stentor.io.webrtc import local_addresses
 from stentor.model.rendition import RENDITIONS
-from stentor.nodes.serve import MEDIA_NICE, pid_files
+from stentor.nodes.priority import MEDIA_NICE
+from stentor.nodes.serve import pid_files
 from stentor.settings import Settings
 
 GIB = 2**30

@@ -18,10 +18,9 @@ from stentor.io.board import Board, BoardError
 from stentor.io.processes import Child, PidFiles
 from stentor.io.processes.watch import RELOAD_SIGNAL, STOP_SIGNALS, Taken, Watch, lock, taken
 from stentor.model import board
+from stentor.nodes.priority import Priority
 from stentor.settings import SettingError, Settings, load, to_environ
 
-MEDIA_NICE = -5  # of the roles that carry the program: a crowd at the door must not make them late
-_MEDIA = ("studio", "usher", "edge")
 _RELOADED = ("edge", "door")  # by SIGHUP; the others are quick to restart and hold nobody's connection for long
 LOOK_S = 0.1  # at the board, while a new child is to come up
 _STREAM, _DATAGRAM = socket.SOCK_STREAM, socket.SOCK_DGRAM
@@ -85,6 +84,7 @@ class Serve:
         self._files = pid_files(settings)
         self._watch = watch
         self._living: dict[str, Child] = {}
+        self._priority: Priority
         self.supervisor = Supervisor(self._commands)
 
     def adopt(self) -> None:
@@ -97,6 +97,7 @@ class Serve:
 
     def run(self) -> int:
         """The loop, until all children have ended; -> exit code."""
+        self._priority = Priority()
         while not self.supervisor.done:
             for decision in self.supervisor.tick(time.monotonic()):
                 self._carry_out(decision)
@@ -164,11 +165,10 @@ class Serve:
             log.error("not started", child=name, reason=error.strerror)
             self.supervisor.receive_exit(name, None, time.monotonic())
             return
-        media = name.startswith(_MEDIA)
-        nice = MEDIA_NICE if media and child.set_nice(MEDIA_NICE) else os.getpriority(os.PRIO_PROCESS, 0)
+        given = self._priority.give(child)
         self._files.write(child)
         self._hold(child)
-        log.info("started", child=name, pid=child.pid, nice=nice)
+        log.info("started", child=name, pid=child.pid, **given)
 
     def _hold(self, child: Child) -> None:
         self._living[child.name] = child
@@ -181,6 +181,7 @@ class Serve:
         log.info("ended", child=child.name, pid=child.pid, code=code, restarts=self.supervisor.restarts)
 
     def _farewell(self) -> int:
+        self._priority.close()
         if not self.supervisor.failed:
             return 0
         print(f"stentor: {self.supervisor.failed} cannot start; what it said stands above", file=sys.stderr)

@@ -1,22 +1,37 @@
-"""HTTP/1.1 on bytes: requests read with httptools within limits, responses written whole."""
+"""HTTP/1.1 on bytes: requests read with httptools within limits, responses written whole.
+
+Clients of one kind send the same bytes behind the target of each request. What httptools made of them is remembered, so
+most requests are not parsed again; whatever is not plainly one whole request without a body goes to httptools.
+"""
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Mapping
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
+from types import MappingProxyType
+from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 import httptools
 
 from stentor.formats.problem import refusal
-from stentor.model.http import Request, Response
+from stentor.model.http import Headers, Request, Response
 
 QUERY_FIELDS_MAX = 16
 BODY_BYTES_MAX = 4_096  # no request of edge or door needs a body; a small one is read and dropped
 PIPELINED_MAX = 16  # whole requests in one read
+KNOWN_MAX = 256  # kinds of clients that are remembered
+KNOWN_BYTES_MAX = 2_048  # of what one kind sends behind the target
+STARTS_MAX = 64  # kinds of answers of which the first lines are kept
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _NO_CONTENT = 204
+_PLAIN = re.compile(rb"(GET|HEAD|POST|OPTIONS) (/[\w.~%/?=&+:@,;-]*)")  # method and target that need no parser
+_VERSION = b" HTTP/1."
+_END = b"\r\n\r\n"
 
 
 class _Misuse(Exception):
@@ -32,40 +47,86 @@ class RequestReader:
     headers.
 
     `refused` is None until the peer's bytes are no request that we take; then it is the answer that says why, and the
-    connection cannot be read any further.
+    connection cannot be read any further. `idle`: no byte of a request has come since the last whole one. `over`: the
+    peer has said that none comes behind that.
     """
 
-    __slots__ = (
-        "_body_bytes",
-        "_done",
-        "_fed",
-        "_headers",
-        "_max",
-        "_parser",
-        "_size",
-        "_source",
-        "_url",
-        "idle",
-        "refused",
-    )
+    __slots__ = ("_max", "_parser", "_source", "idle", "over", "refused")
 
     def __init__(self, headers_bytes_max: int, source: str = "") -> None:
+        self._source = source
+        self._max = headers_bytes_max
+        self._parser: _Parser | None = None  # made when there is something to parse
+        self.over = False
+        self.idle = True
+        self.refused: Response | None = None
+
+    def close(self) -> None:
+        """Let go of the parser, which refers back to itself: else only the garbage collector would free it."""
+        if self._parser is not None:
+            self._parser.close()
+
+    def feed(self, data: bytes) -> list[Request]:
+        """-> the requests that are now whole; look at `refused` after it."""
+        assert self.refused is None
+        if self.over:
+            if data.strip(b"\r\n"):
+                self.refused = _Misuse(400, "bad-request", "there is something behind the last request").response
+            return []
+        try:
+            known = self._look_up(data) if self.idle else None
+        except _Misuse as error:
+            self.refused = error.response
+            return []
+        if known is not None:
+            self.over = not known.keep_alive
+            return [known]
+        return self._parse(data)
+
+    def _look_up(self, data: bytes) -> Request | None:
+        """The request that `data` is, if all behind its target has been seen before or can be from now on."""
+        at = data.find(_VERSION)
+        plain = _PLAIN.fullmatch(data, 0, at) if at > 0 else None
+        rest = (
+            _behind_target(data[at:]) if plain and data.endswith(_END) and len(data) - at <= KNOWN_BYTES_MAX else None
+        )
+        if plain is None or rest is None or len(plain[2]) + rest.size > self._max:
+            return None
+        path, query = _target(plain[2])
+        return Request(plain[1].decode(), path, query, rest.headers, rest.keep_alive, self._source)
+
+    def _parse(self, data: bytes) -> list[Request]:
+        parser = self._parser
+        if parser is None:
+            parser = self._parser = _Parser(self._max, self._source)
+        done, self.refused = parser.feed(data)
+        self.idle = parser.idle
+        self.over = bool(done) and not done[-1].keep_alive
+        return done
+
+
+class _Parser:
+    """httptools with its callbacks, for one connection."""
+
+    __slots__ = ("_body_bytes", "_done", "_fed", "_headers", "_max", "_parser", "_source", "_url", "idle", "size")
+
+    def __init__(self, headers_bytes_max: int, source: str) -> None:
         self._source = source
         self._max = headers_bytes_max
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self._done: list[Request] = []
         self._fed = 0
         self._url = b""
-        self.idle = True  # no byte of a request has come since the last whole one
-        self.refused: Response | None = None
+        self.idle = True
+        self.size = 0  # of what counts against the limit, in the newest request
 
     def close(self) -> None:
-        """Let go of the parser, which refers back here: without this only the garbage collector would free the two."""
         self._parser = None
 
-    def feed(self, data: bytes) -> list[Request]:
-        """-> the requests that are now whole; look at `refused` after it."""
-        assert self._parser is not None and self.refused is None
+    def feed(self, data: bytes) -> tuple[list[Request], Response | None]:
+        """-> the requests that are now whole, and why no more can be read, if so."""
+        assert self._parser is not None
+        refused = None
         self._fed += len(data)
         try:
             self._parser.feed_data(data)
@@ -76,19 +137,19 @@ class RequestReader:
         except httptools.HttpParserCallbackError as error:
             if not isinstance(error.__context__, _Misuse):
                 raise
-            self.refused = error.__context__.response
+            refused = error.__context__.response
         except httptools.HttpParserError as error:
-            self.refused = _Misuse(400, "bad-request", str(error)).response
+            refused = _Misuse(400, "bad-request", str(error)).response
         except _Misuse as error:
-            self.refused = error.response
+            refused = error.response
         done, self._done = self._done, []
-        return done
+        return done, refused
 
     def on_message_begin(self) -> None:
         self.idle = False
         self._url = b""
         self._headers: dict[str, str] = {}
-        self._size = 0
+        self.size = 0
         self._body_bytes = 0
 
     def on_url(self, part: bytes) -> None:
@@ -103,8 +164,8 @@ class RequestReader:
         self._headers[key] = value.decode("latin-1")
 
     def _count(self, size: int) -> None:
-        self._size += size
-        if self._size > self._max:
+        self.size += size
+        if self.size > self._max:
             raise _too_large(self._max)
 
     def on_headers_complete(self) -> None:
@@ -127,6 +188,31 @@ class RequestReader:
         method = self._parser.get_method().decode()
         keep_alive = self._parser.should_keep_alive()
         self._done.append(Request(method, path, query, self._headers, keep_alive, self._source))
+
+
+class _Rest(NamedTuple):
+    """What the bytes behind a target say. `size` is what they count against the limit of a request."""
+
+    headers: Mapping[str, str]
+    keep_alive: bool
+    size: int
+
+
+@lru_cache(KNOWN_MAX)
+def _behind_target(rest: bytes) -> _Rest | None:
+    """What httptools makes of ` HTTP/1.1`, headers and the empty line, if they make one whole request without a body,
+    and nothing is behind it; else None.
+
+    None of this depends on the method, if it is one of those that `_PLAIN` takes, or on the target.
+    """
+    if rest.index(_END) + len(_END) != len(rest):
+        return None
+    parser = _Parser(KNOWN_BYTES_MAX, "")
+    requests, refused = parser.feed(b"GET /" + rest)
+    parser.close()
+    if len(requests) != 1 or refused or not parser.idle or "upgrade" in requests[0].headers:
+        return None
+    return _Rest(MappingProxyType(requests[0].headers), requests[0].keep_alive, parser.size - len("/"))  # type: ignore[arg-type]
 
 
 def _too_large(limit: int) -> _Misuse:
@@ -166,13 +252,16 @@ class _Clock:
 def encode(response: Response, *, keep_alive: bool = False, head: bool = False) -> bytes:
     """The bytes of a response; for a HEAD request (`head`) without its body."""
     status, headers, body = response
-    lines = [f"HTTP/1.1 {status} {_PHRASES[status]}", f"Date: {_Clock.date()}"]
-    lines += [f"{name}: {value}" for name, value in headers]
-    if body is not None and status != _NO_CONTENT:
-        lines.append(f"Content-Length: {len(body)}")
-    lines.append(f"Connection: {'keep-alive' if keep_alive and body is not None else 'close'}")
-    head_bytes = "\r\n".join([*lines, "", ""]).encode()
-    return head_bytes if head or body is None else head_bytes + body
+    length = f"Content-Length: {len(body)}\r\n" if body is not None and status != _NO_CONTENT else ""
+    connection = "keep-alive" if keep_alive and body is not None else "close"
+    start = f"{_start(status, headers)}Date: {_Clock.date()}\r\n{length}Connection: {connection}\r\n\r\n".encode()
+    return start if head or body is None else start + body
+
+
+@lru_cache(STARTS_MAX)
+def _start(status: int, headers: Headers) -> str:
+    """The lines of which most answers of one kind have the same."""
+    return "\r\n".join([f"HTTP/1.1 {status} {_PHRASES[status]}", *(f"{name}: {value}" for name, value in headers), ""])
 
 
 class Ready:

@@ -33,6 +33,9 @@ class Loop:
         self._timers: list[_Timer] = []
         self._tick: Callable[[], float] = lambda: math.inf
         self._stopped = False
+        self._looked_s = math.inf  # when the last turn had its events
+        self._hear: Callable[[float], object] = lambda waited_s: None
+        self.turns = 0
         self._alarm = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.watch(self._alarm, select.EPOLLIN, lambda fd, mask: os.eventfd_read(fd))
 
@@ -67,6 +70,10 @@ class Loop:
         """Call `tick` at each turn before anything else; it says when it wants to be called again (monotonic, s)."""
         self._tick = tick
 
+    def hear_waits(self, hear: Callable[[float], object]) -> None:
+        """At each turn `hear` is told how long the events at hand may have waited, s, before they are handled."""
+        self._hear = hear
+
     def every(self, period_s: float, call: Callable[[], None]) -> None:
         self._timers.append(_Timer(period_s, call))
 
@@ -86,7 +93,7 @@ class Loop:
         for timer in self._timers:
             wake_s = min(wake_s, timer.due_s)
         wait_s = None if wake_s == math.inf else max(0.0, wake_s - time.monotonic())
-        events = self._epoll.poll(wait_s, EVENTS_A_TURN)
+        events = self._look(wait_s)
         tick_s = self._tick()
         until_s = time.monotonic() + TURN_S
         for fd, mask in events:
@@ -100,6 +107,17 @@ class Loop:
         for timer in self._timers:
             timer.run_if_due(now)
         return tick_s
+
+    def _look(self, wait_s: float | None) -> list[tuple[int, int]]:
+        """The events there are, else those that come. Only the first have waited: since the last look, at most."""
+        self.turns += 1
+        before_s, events = self._looked_s, self._epoll.poll(0, EVENTS_A_TURN)
+        found = bool(events)
+        if not found:
+            events = self._epoll.poll(wait_s, EVENTS_A_TURN)
+        self._looked_s = time.monotonic()
+        self._hear(max(0.0, self._looked_s - before_s) if found else 0.0)
+        return events
 
     def _handle(self, handler: Handler, fd: int, mask: int) -> None:
         try:

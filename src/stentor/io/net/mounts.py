@@ -57,7 +57,7 @@ class Start(NamedTuple):
 
     def after(self, unsent: bytes) -> Start:
         """The same, behind bytes that have to go out before it."""
-        return self._replace(prelude=unsent + self.prelude)
+        return self._replace(prelude=unsent + self.prelude) if unsent else self
 
 
 class Mounts:

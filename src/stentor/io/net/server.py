@@ -11,22 +11,23 @@ import select
 import socket
 import ssl
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import NamedTuple
 
 from stentor.formats import proxy
 from stentor.formats.problem import refusal
 from stentor.io.net.http import Ready, RequestReader, encode
 from stentor.io.net.loop import ENDED, TURN_S, Loop
-from stentor.io.net.sockets import accept
+from stentor.io.net.sockets import accept, waited_s
 from stentor.io.net.tls import wrap
 from stentor.model.http import Request, Response
 
 READ_BYTES = 16_384
 LINGER_S = 2.0  # after the last answer: how long the peer may take to close, lest a reset destroy what it has not read
 SWEEP_S = 0.5
+SHED_BUDGETS = 2  # accept budgets that are taken at once where the newest come first: half of them are put off
 _IN = select.EPOLLIN
 _OUT = select.EPOLLOUT
 
@@ -107,7 +108,7 @@ class _Connection:
         self.keep_alive = True
         self.answered = False
         self.closing = False
-        self.requests: deque[Request] = deque()
+        self.requests: list[Request] = []
         self.take_back: Callable[[], None] | None = None
         self.header: bytes | None = None
 
@@ -116,7 +117,8 @@ class Server:
     """Accepts on `listener`, answers with `answer(request)`. Register once with `start`; `stop` ends accepting.
 
     `spare()` is how many connections above `limits.connections_max` there is room for at this moment. With `tls`, every
-    connection begins with a handshake.
+    connection begins with a handshake. `judge` hears how long the first of the fresh connections has waited, s; it says
+    whether the newest of them come first.
     """
 
     def __init__(
@@ -127,6 +129,7 @@ class Server:
         limits: Limits,
         spare: Callable[[], int] = lambda: 0,
         tls: ssl.SSLContext | None = None,
+        judge: Callable[[float], bool] = lambda waited_s: False,
     ) -> None:
         self.counters = Counters()
         self._loop = loop
@@ -135,6 +138,7 @@ class Server:
         self._answer = answer
         self._limits = limits
         self._spare = spare
+        self._judge = judge
         self._tls = tls
         self._connections: dict[int, _Connection] = {}
         self._room: dict[int, None] = {}  # who makes room: whoever has been longest without a whole request comes first
@@ -189,20 +193,30 @@ class Server:
             self._loop.forget(self._listener.fileno())
 
     def _accept(self) -> None:
-        """Take what waits, within the budget; without descriptors or memory to do so, rest until the next sweep."""
-        now_s = time.monotonic()
-        deadline_s, until_s = now_s + self._limits.headers_timeout_s, now_s + TURN_S
-        for _ in range(self._limits.accept_budget):
-            if time.monotonic() > until_s:
-                return
+        """Take what waits, within the budget. The first has waited longest."""
+        deadline_s = time.monotonic() + self._limits.headers_timeout_s
+        arrivals = self._arrivals()
+        first = next(arrivals, None)
+        if first is None:
+            return
+        budget = self._limits.accept_budget
+        row: Iterable[tuple[socket.socket, str]] = chain((first,), islice(arrivals, budget - 1))
+        if self._judge(waited_s(first[0])):
+            row = reversed([first, *islice(arrivals, SHED_BUDGETS * budget - 1)])
+        for sock, source in row:
+            self._take(sock, source, deadline_s)
+
+    def _arrivals(self) -> Iterator[tuple[socket.socket, str]]:
+        """Fresh connections; without descriptors or memory for more, accepting rests until the next sweep."""
+        until_s = time.monotonic() + TURN_S
+        while time.monotonic() <= until_s:
             try:
-                sock, source = accept(self._listener, self._family)
+                yield accept(self._listener, self._family)
             except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError:
                 self._pause()
                 return
-            self._take(sock, source, deadline_s)
 
     def _take(self, sock: socket.socket, source: str, deadline_s: float) -> None:
         if len(self._connections) >= self._limits.connections_max + self._spare():
@@ -278,7 +292,7 @@ class Server:
 
     def _serve(self, fd: int, connection: _Connection, data: bytes) -> None:
         reader, was_idle = connection.reader, connection.reader.idle
-        connection.requests.extend(reader.feed(data))
+        connection.requests += reader.feed(data)
         self._answer_all(fd, connection)
         if not connection.out and was_idle and not reader.idle:
             connection.deadline_s = min(connection.deadline_s, time.monotonic() + self._limits.headers_timeout_s)
@@ -286,7 +300,7 @@ class Server:
     def _answer_all(self, fd: int, connection: _Connection) -> None:
         """Answer in order what was asked, up to an answer that is yet to come or takes the socket away."""
         while connection.requests and connection.keep_alive:
-            request = connection.requests.popleft()
+            request = connection.requests.pop(0)
             answer = self._answer_one(fd, request)
             if isinstance(answer, Handover):
                 self._hand_over(fd, connection, answer)
@@ -362,6 +376,8 @@ class Server:
             self._expect(fd, connection, select.EPOLLRDHUP)
         elif connection.keep_alive:
             self._wait_for_next(fd, connection)
+        elif connection.reader.over and not self._tls:  # nothing comes any more that a reset would answer
+            self._close(fd)
         else:
             self._linger(fd, connection)
 
