@@ -4,6 +4,7 @@ const Z = 1.645;
 const DRIFT = 0.2;
 const LOGISTIC = 1.702;
 const POLL_SPREAD = 1.2;
+const FRESH_S = 2;
 const WAIT_S_MAX = 7 * 86_400;
 
 /** How many places have at most `rank`; `table`: [[rank, places], …]. */
@@ -30,7 +31,7 @@ export function rangeS(placesAhead, now) {
   const [low, high] = [Math.max(0, k - Math.max(soon, free)), Math.max(0, k - free)];
   if (high && !known(now)) return null;
   const callsS = (k * 1000) / Math.max(1, calls_mps);
-  const from = Math.max(waitS(low, now, -Z), callsS);
+  const from = Math.max(0, Math.max(waitS(low, now, -Z), callsS) - FRESH_S);
   const to = waitS(high, now, Z) + callsS + (POLL_SPREAD * next_poll_ms) / 1000 + 1;
   return [Math.floor(Math.min(from, WAIT_S_MAX)), Math.ceil(Math.min(to, WAIT_S_MAX))];
 }
