@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from stentor.io import machine
 from stentor.io.codec import Encoder
+from stentor.io.net.sockets import BACKLOG
 from stentor.io.processes import Child
 from stentor.io.processes.watch import taken
 from stentor.io.tls import Certificate, TlsError
@@ -27,7 +28,6 @@ DATA_FREE_BYTES_MIN = 2 * GIB  # a show of 3 h with stems of four speakers has a
 RUN_FREE_BYTES_MIN = GIB // 16
 SYNC_S_MAX = 0.2  # the tape waits in memory meanwhile; live does not
 SYNCS = 20
-BACKLOG = 4_096
 CERTIFICATE_DAYS_MIN = 14
 SPARE_DESCRIPTORS = 64
 _PORTS = {"door": "door", "edge": "edge", "desk": "desk", "studio": "studio", "archive": "archive", "source": "studio"}

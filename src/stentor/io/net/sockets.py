@@ -6,7 +6,7 @@ import resource
 import socket
 import struct
 
-BACKLOG = 4096
+BACKLOG = 16_384  # of a crowd in one instant; the kernel takes less where net.core.somaxconn is lower
 _LAST_DATA_MS = struct.Struct("=I")
 _INFO_BYTES = 56  # of `struct tcp_info`, up to that field
 RCVBUF_BYTES = 16_384  # of a request we read little, of a listener nothing
