@@ -126,6 +126,9 @@ class Outlet:
         return self._group if n >= self._from_n else self._before
 
     def _feed_of(self, n: int) -> Feed:
+        newest = self._turns[-1]
+        if n >= newest.from_n:  # nearly always, and asked several times a join
+            return newest.feed
         return next((turn.feed for turn in reversed(self._turns) if n >= turn.from_n), self._turns[0].feed)
 
 

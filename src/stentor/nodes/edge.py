@@ -142,8 +142,10 @@ class Edge:
         return self.pull.answer(asked.rendition, asked.name, request.query)
 
     def _listen(self, listen: mount.Listen, head_only: bool, now: int) -> Answer:
-        listen = listen._replace(rendition=self.ladder.given(listen.rendition))
-        rendition_id, feed = listen.rendition.id, self.program.outlets[listen.rendition.id]
+        given = self.ladder.given(listen.rendition)
+        if given is not listen.rendition:
+            listen = listen._replace(rendition=given)
+        rendition_id, feed = given.id, self.program.outlets[given.id]
         burst = burst_chunks(listen.burst, listen.rendition, feed.grid, self._settings.burst_s, feed.group)
         n = first_n(listen.from_n, burst, feed.n, feed.oldest)
         if listen.probe:
