@@ -77,23 +77,35 @@ def _fault(rng: random.Random, plan: Plan) -> Fault:
     return Fault(2 * rng.randint(3, plan.seconds // 2 - 30), what, which, 2 * rng.randint(1, 12))
 
 
+def _pid(fault: Fault) -> int:
+    """Of whoever takes the place of the one that died of it; 1 and 2 were there first."""
+    return 10 + 2 * fault.at_s + fault.which
+
+
 COMING, WAITING, CONNECTING, LISTENING, GONE = range(5)  # what a person does
 
 
 @dataclass
 class Edge:
-    pid: int = 1
+    pid: int
     listeners: int = 0
     arrivals: int = 0
-    said: Said = Said(0, 1, 0, 0)
+    said: Said = Said(0, 0, 0, 0)
+
+    def __post_init__(self) -> None:
+        self.said = Said(0, self.pid, 0, 0)
 
 
 @dataclass
 class Door:
     clock_s: int
+    pid: int
     tickets: int = 0
     left: int = 0  # of `at_once`
-    said: Said = Said(0, 1, 0)
+    said: Said = Said(0, 0, 0)
+
+    def __post_init__(self) -> None:
+        self.said = Said(0, self.pid, 0)
 
 
 @dataclass
@@ -152,8 +164,8 @@ class World:
         self.cap, self.drawn, self.base_s = plan.cap, not plan.draw_s, 1_000_000 + plan.draw_s
         self.key = draw.draw_key(plan.seed.to_bytes(32, "big"))
         self.log: list[tuple[int, int]] = []
-        self.edges = [Edge() for _ in range(2)]
-        self.doors = [Door(rng.randint(-plan.clock_spread_s, plan.clock_spread_s)) for _ in range(2)]
+        self.edges = [Edge(pid) for pid in (1, 2)]
+        self.doors = [Door(rng.randint(-plan.clock_spread_s, plan.clock_spread_s), pid) for pid in (1, 2)]
         self.dead_until = {("usher", 0): 0, **{("door", i): 0 for i in range(2)}, **{("stale", i): 0 for i in range(2)}}
         count = plan.people
         self.state = np.zeros(count, np.int8)
@@ -272,11 +284,12 @@ class World:
         which = 0 if fault.what == "usher" else fault.which
         self.dead_until[fault.what, which] = now_ms + fault.for_s * 1000
         if fault.what == "door":
-            self.doors[which] = Door(self.doors[which].clock_s, said=Said(now_ms, fault.at_s, 0))
+            self.doors[which] = Door(self.doors[which].clock_s, _pid(fault))
+            self.doors[which].said = Said(now_ms, _pid(fault), 0)
 
     def _kill_edge(self, fault: Fault, now_ms: int) -> None:
         """Its listeners come back within ten seconds, with their tickets."""
-        self.edges[fault.which] = Edge(pid=fault.at_s + 1)
+        self.edges[fault.which] = Edge(_pid(fault))
         for person in np.flatnonzero(self.state == LISTENING).tolist():
             if self.edge_of[person] == fault.which:
                 self.state[person] = CONNECTING
@@ -298,7 +311,7 @@ class World:
                 edge.said = Said(now_ms + which * 30_000, edge.pid, edge.arrivals, edge.listeners)
         for which, door in enumerate(self.doors):
             if self.dead_until["door", which] <= now_ms:
-                door.said = Said(now_ms - which * 30_000, door.said.pid, door.tickets)
+                door.said = Said(now_ms - which * 30_000, door.pid, door.tickets)
 
     def _look(self, now_ms: int) -> None:
         self.now = self.line  # as a cache has it

@@ -6,6 +6,7 @@ whose clock is off counts as much as any other.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -30,30 +31,52 @@ class _Heard:
 
 
 class Tally:
-    """`receive` everything that stands on the board; `level` is the sum over those who are there."""
+    """`receive` everything that stands on the board; `level` is the sum over those who are there.
+
+    A worker is known by its pid: in a reload the old one and the new one write under one name for a moment, and then
+    the old one has another.
+    """
 
     def __init__(self) -> None:
-        self._heard: dict[str, _Heard] = {}
+        self._heard: dict[int, _Heard] = {}  # by pid, whoever was there last comes last
         self._begun = False
         self.level = 0
         self.workers = 0
 
+    @property
+    def known(self) -> int:
+        """Workers that would not count anew if they came back."""
+        return len(self._heard)
+
     def receive(self, values: dict[str, Said], now_ms: int) -> int:
         """-> by how much all totals have grown. What was counted before the first call does not count."""
-        grown = 0
-        for key, said in list(values.items())[:WORKERS_MAX]:
-            heard = self._heard.get(key)
-            if heard is None or said.at_ms != heard.said.at_ms or said.pid != heard.said.pid:
-                grown += self._grown(heard, said)
-                self._heard[key] = _Heard(said, now_ms)
-        self._heard = {key: heard for key, heard in self._heard.items() if key in values}
-        ages = [(now_ms - heard.now_ms, heard.said.level) for heard in self._heard.values()]
+        there = _newest(list(values.values())[:WORKERS_MAX])
+        grown = sum(self._hear(said, now_ms) for said in there)
+        while len(self._heard) > WORKERS_MAX:
+            del self._heard[next(iter(self._heard))]
+        ages = [(now_ms - self._heard[said.pid].now_ms, said.level) for said in there]
         self.level = sum(level for age_ms, level in ages if age_ms < KEPT_MS)
         self.workers, self._begun = sum(age_ms < STALE_MS for age_ms, _ in ages), True
         return grown
 
+    def _hear(self, said: Said, now_ms: int) -> int:
+        heard = self._heard.pop(said.pid, None)
+        if heard is not None and said.at_ms == heard.said.at_ms:
+            self._heard[said.pid] = heard
+            return 0
+        self._heard[said.pid] = _Heard(said, now_ms)
+        return self._grown(heard, said)
+
     def _grown(self, heard: _Heard | None, said: Said) -> int:
         if heard is None:
             return said.total if self._begun else 0
-        same = heard.said.pid == said.pid and said.total >= heard.said.total
-        return said.total - heard.said.total if same else said.total
+        return said.total - heard.said.total if said.total >= heard.said.total else said.total
+
+
+def _newest(values: Iterable[Said]) -> list[Said]:
+    """One value of each worker: what it said last."""
+    newest: dict[int, Said] = {}
+    for said in values:
+        if said.pid not in newest or said.at_ms > newest[said.pid].at_ms:
+            newest[said.pid] = said
+    return list(newest.values())
