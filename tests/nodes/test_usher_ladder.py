@@ -44,6 +44,16 @@ def put(values, listeners=0, n=100, show="s", **wish):
     values.put("desk", board.Desk(n, (board.Show("s", "An evening", 0, 0, **wish),)))
 
 
+def test_a_worker_that_is_being_replaced_has_its_listeners_once(tmp_path, values, clock):
+    one = usher(tmp_path, values)
+    put(values, listeners=500)
+    now_ms = time.time_ns() // 1_000_000
+    values.put("edge-0", board.Edge(now_ms - 1_000, pid=7, listeners=501))
+    values.put("edge-0.7", board.Edge(now_ms, pid=7, listeners=500))
+    one.look()
+    assert values.get("ladder", board.Ladder).rung == 0
+
+
 def test_a_full_rung_is_left_with_a_warning(tmp_path, values, clock):
     one, ear = usher(tmp_path, values), Ear(tmp_path / "run" / "wake", "edge")
     put(values, listeners=500)

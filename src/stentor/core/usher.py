@@ -28,7 +28,7 @@ def now_fields(show: Show, stage: Stage | None, edges: Iterable[Edge], wall_ms: 
         "next_poll_ms": _next_poll_ms(show, wall_ms),
     }
     if stage is not None and stage.show == show.id:
-        return fields | _on_stage(stage, wall_ms) | {"listeners": _listeners(edges, wall_ms)}
+        return fields | _on_stage(stage, wall_ms) | {"listeners": listeners(edges, wall_ms)}
     phase = Phase.CANCELLED if show.wish == "cancel" else Phase.HELD if show.wish == "hold" else Phase.ANNOUNCED
     return fields | {"phase": phase.value}
 
@@ -103,8 +103,10 @@ def _on_stage(stage: Stage, wall_ms: int) -> dict[str, Any]:
     }
 
 
-def _listeners(edges: Iterable[Edge], wall_ms: int) -> int:
-    return sum(edge.listeners for edge in edges if wall_ms - edge.at_ms < STALE_MS)
+def listeners(edges: Iterable[Edge], wall_ms: int) -> int:
+    """Of all workers that are there. One that is being replaced may for a moment stand under two names."""
+    heard = sorted((edge for edge in edges if wall_ms - edge.at_ms < STALE_MS), key=lambda edge: edge.at_ms)
+    return sum({edge.pid: edge.listeners for edge in heard}.values())
 
 
 def _next_poll_ms(show: Show, wall_ms: int) -> int:

@@ -11,7 +11,7 @@ import structlog
 from msgspec.structs import replace
 
 from stentor.core.ladder import Cost, Decision, Ladder, Rung, Wish, capacities, scaled
-from stentor.core.usher import STALE_MS, ladder_fields
+from stentor.core.usher import ladder_fields, listeners
 from stentor.io import yardstick
 from stentor.io.board import Board, BoardError
 from stentor.io.wake import BOARD, Caller
@@ -108,7 +108,7 @@ class UsherLadder:
 
     def _listeners(self, wall_ms: int) -> int:
         edges = [self._board.get(key, board.Edge) for key in self._board.keys("edge-")]
-        return sum(edge.listeners for edge in edges if edge is not None and wall_ms - edge.at_ms < STALE_MS)
+        return listeners((edge for edge in edges if edge is not None), wall_ms)
 
     def _wish(self, show: str) -> Wish:
         desk = self._board.get("desk", board.Desk) or board.Desk()
