@@ -37,3 +37,12 @@ def test_the_show_on_stage_has_its_ladder(settings):
         "rung": 0, "group": 1, "from_n": 0, "low": False, "cap": 40, "reason": "We go on with 40 listeners.",
     }  # fmt: skip
     assert "ladder" not in json.loads(values.get("now-t", board.Now).text)
+
+
+def test_a_bad_value_costs_no_more_than_itself(settings):
+    values, usher = Board(settings.board_dir), Usher(settings)
+    values.put("desk", board.Desk(1, (board.Show("s", "An evening", 0, 0),)))
+    for key in ("stage", "edge-0"):
+        (settings.board_dir / f"{key}.json").write_text("{")
+    usher.announce()
+    assert json.loads(values.get("now-s", board.Now).text)["title"] == "An evening"

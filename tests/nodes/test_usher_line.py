@@ -193,3 +193,27 @@ def test_a_show_whose_line_fails_does_not_hold_up_another(tmp_path: Path) -> Non
     hall.board.put("desk", board.Desk(1, (changed(hall.show, id="broken"), hall.show)))
     assert hall.look().gate is Gate.QUEUE
     assert hall.board.get("line-broken", board.Line) is None
+
+
+def test_a_board_that_cannot_be_read_is_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not the end of the usher, who has hold to write."""
+    hall = Hall(tmp_path, draw_in_s=None)
+    keys, failures = hall.board.keys, [OSError("too many open files")]
+
+    def fails_once(prefix: str = "") -> list[str]:
+        if failures:
+            raise failures.pop()
+        return keys(prefix)
+
+    monkeypatch.setattr(hall.board, "keys", fails_once)
+    stop = asyncio.Event()
+
+    async def run() -> None:
+        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+            group.create_task(hall.usher.run(stop))
+            while hall.board.get("line-friday", board.Line) is None:
+                await asyncio.sleep(0.05)
+            stop.set()
+
+    asyncio.run(run())
+    assert not failures

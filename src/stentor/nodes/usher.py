@@ -90,10 +90,10 @@ class Usher:
 
     def announce(self) -> None:
         """Sign and publish `now` for every show on the board."""
-        self._ladder.look()
+        self._look_at_ladder()
         desk = self._board.get("desk", board.Desk) or board.Desk()
         stage = self._get("stage", board.Stage)
-        edges = [edge for key in self._board.keys("edge-") if (edge := self._board.get(key, board.Edge)) is not None]
+        edges = [edge for key in self._board.keys("edge-") if (edge := self._get(key, board.Edge)) is not None]
         wall_ms = time.time_ns() // 1_000_000
         for show in desk.shows[:SHOWS_MAX]:
             on_stage = (
@@ -104,6 +104,13 @@ class Usher:
             text = now_format.sign(fields, self._signer.public_key, self._signer.sign)
             self._board.put(f"now-{show.id}", board.Now(wall_ms, text))
         self._board.put("usher", board.Usher(wall_ms, os.getpid(), self._hold_chunks))
+
+    def _look_at_ladder(self) -> None:
+        """What it cannot read leaves the ladder as it is, and everything else to be announced."""
+        try:
+            self._ladder.look()
+        except (OSError, ValueError) as error:
+            log.error("the ladder could not be looked at", error=str(error))
 
     async def run(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:

@@ -36,7 +36,10 @@ class Lines:
         """Until `stop`."""
         while not stop.is_set():
             until = time.monotonic() + LOOK_S
-            await self.look()
+            try:
+                await self.look()
+            except (OSError, ValueError) as error:
+                log.error("the lines could not be looked at", error=str(error))
             while time.monotonic() < until and self.step():
                 await _let_others()
             await _sleep(until - time.monotonic(), stop)
