@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,18 @@ def test_a_clock_that_is_put_back_finds_the_keys_that_were(settings: Settings) -
     ring = looked(settings, NOW + HOUR_S)
     ring.look(NOW)
     assert {key_id: ring.by_id[key_id] for key_id in before} == before
+
+
+def test_a_show_that_is_announced_keeps_its_key_though_nobody_asks_for_days(settings: Settings) -> None:
+    """Doors may open a week before the draw, and places of the first day count on the last."""
+    ring = looked(settings)
+    given = [ring.lasting(show, ()) for show in ("friday", "long-over")]
+    for path in settings.keys_dir.glob("show-*"):
+        os.utime(path, (0, 0))
+    ring.look(NOW + HOUR_S, ("friday", "not-asked-for-yet"))
+    again = looked(settings, NOW + HOUR_S)
+    assert again.lasting("friday", ()) == given[0]
+    assert again.lasting("long-over", ()) != given[1]
 
 
 def test_what_is_revoked_mints_no_more(settings: Settings) -> None:

@@ -59,7 +59,7 @@ class Admission:
         found = next((one.revoked for one in desk.shows if one.id == show), None) if desk is not None else None
         if found is None:
             found = self._revoked if show == self._show else board.Revoked()
-        self.keyring.look(int(time.time()))
+        self.keyring.look(int(time.time()), (show,) if show else ())
         self._show = show
         if found != self._revoked:
             self._revoked, self._revocation = found, Revocation(found)

@@ -27,7 +27,7 @@ class Tokens:
 
     def look(self, now: int) -> None:
         """To be called now and then."""
-        self._keyring.look(now)
+        self._keyring.look(now, self._shows)
 
     def ticket(self, show: str, seq: int, cls: Class, now: int) -> Ticket | None:
         """For who is let in; None: there is no key at the moment."""

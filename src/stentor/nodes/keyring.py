@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import structlog
 
@@ -32,8 +32,8 @@ class Keyring:
         """Keys that count: those of hours, and those of the show that is followed. The same mapping for ever."""
         return self._keys.by_id
 
-    def look(self, now: int) -> None:
-        """Bring the keys that count at `now` (Unix seconds), and remove those that are over."""
+    def look(self, now: int, shows: Iterable[str] = ()) -> None:
+        """Bring the keys that count at `now` (Unix seconds), and remove those that are over; those of `shows` are not."""
         for hour in self._keys.tick(now):
             bring = self._files.hour if hour >= now // HOUR_S else self._files.known_hour
             secret = self._brought(bring, hour)
@@ -42,6 +42,8 @@ class Keyring:
         if now // HOUR_S != self._hour:
             self._hour = now // HOUR_S
             self._of_shows.clear()  # to be asked for again: whose files nobody asks for are removed
+            for show in shows:
+                self._files.hold(show_tag(show))
             self._brought(self._files.forget, keys.oldest_kept(now))
 
     def follow(self, show: str, revoked: Collection[int]) -> None:

@@ -68,11 +68,17 @@ class GroupKeys:
         return self.hour(hour) if exists else None
 
     def show(self, tag: bytes, key_id: int) -> bytes:
-        """A key of the show with this tag; it stays as long as somebody asks for it now and then."""
+        """A key of the show with this tag; it stays as long as somebody asks for it or holds it now and then."""
         name = f"show-{self._group}-{tag.hex()}-{key_id}.key"
         key = load_or_create(self._directory, name)
         os.utime(self._directory / name)
         return key
+
+    def hold(self, tag: bytes) -> None:
+        """The show with this tag is still to come, or on: its keys stay, though nobody has asked for them in a while."""
+        for path in self._directory.glob(f"show-{self._group}-{tag.hex()}-*.key"):
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(path)
 
     def forget(self, oldest_hour: int) -> None:
         """Remove keys of hours before that, and of shows that nobody has asked for in a long time."""
