@@ -63,7 +63,7 @@ def test_what_is_needed_to_wait_in_good_order_is_never_put_off():
 
 
 def test_not_everybody_is_told_the_same_time():
-    answers = [busy(random.Random(seed)) for seed in range(200)]
+    answers = [busy(random.Random(seed), "/s/friday/join") for seed in range(200)]
     told = {int(dict(answer.headers)["Retry-After"]) for answer in answers}
     assert told == set(range(RETRY_AFTER_S[0], RETRY_AFTER_S[1] + 1))
     assert {(answer.status, json.loads(answer.body)["code"]) for answer in answers} == {(503, "busy")}
@@ -154,3 +154,19 @@ def test_without_it_everybody_waits_for_the_whole_backlog():
         intake.run(load=1.4, seconds=3, rng=random.Random(1))
         waits[shed] = sorted(done - at for at, done in intake.served)[len(intake.served) // 2]
     assert waits[True] < 0.1 * waits[False]
+
+
+@pytest.mark.parametrize("path", ["/s/friday/wait", "/s/friday/wait/aToken", "/s/friday", "/"])
+def test_a_page_that_is_put_off_looks_again_by_itself(path):
+    """It has no script that could: a wait of an hour would end with an error that nobody sees."""
+    answer = busy(random.Random(1), path)
+    headers = dict(answer.headers)
+    assert answer.status == 503 and headers["Content-Type"].startswith("text/html")
+    assert headers["Refresh"] == headers["Retry-After"] and headers["Cache-Control"] == "no-store"
+    assert headers["Referrer-Policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize("path", ["/s/friday/join", "/s/friday/place/wait", "/s/friday/listen.mp3", "/assets/1/a.js"])
+def test_a_program_that_is_put_off_gets_a_problem(path):
+    headers = dict(busy(random.Random(1), path).headers)
+    assert headers["Content-Type"] == "application/problem+json" and "Refresh" not in headers

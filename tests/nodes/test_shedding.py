@@ -38,7 +38,7 @@ class Slow:
         if not is_put_off(request.path):
             return None
         self.put_offs += 1
-        return busy(self)
+        return busy(self, request.path)
 
     def randrange(self, start, stop):
         return start

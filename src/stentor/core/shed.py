@@ -76,13 +76,32 @@ def is_put_off(path: str) -> bool:
     return not path.endswith(_NEVER_PUT_OFF)
 
 
-_BUSY = tuple(
-    refusal(503, "busy", "More people ask than can be answered; come again", retry_after_s=seconds)
-    for seconds in range(RETRY_AFTER_S[0], RETRY_AFTER_S[1] + 1)
+_SECONDS = range(RETRY_AFTER_S[0], RETRY_AFTER_S[1] + 1)
+_TITLE = "More people ask than can be answered; come again"
+_BUSY = tuple(refusal(503, "busy", _TITLE, retry_after_s=seconds) for seconds in _SECONDS)
+_PAGE = (
+    b'<!doctype html><html lang="en"><meta charset="utf-8"><title>Stentor</title>'
+    b"<p>More people ask than can be answered at once. This page looks again by itself."
+)
+_PAGE_HEADERS = (
+    ("Content-Type", "text/html; charset=utf-8"),
+    ("Cache-Control", "no-store"),
+    ("Referrer-Policy", "no-referrer"),
+)
+_BUSY_PAGES = tuple(
+    Response(503, (*_PAGE_HEADERS, ("Retry-After", str(seconds)), ("Refresh", str(seconds))), _PAGE)
+    for seconds in _SECONDS
 )
 
 
-def busy(rng: Random) -> Response:
+def _is_page(path: str) -> bool:
+    """Whether a browser shows what is at `path`, and no script of ours is there to ask again."""
+    parts = path.strip("/").split("/")
+    return parts == [""] or (parts[0] == "s" and (len(parts) == 2 or parts[2] == "wait"))
+
+
+def busy(rng: Random, path: str) -> Response:
     """The answer for those who are put off, made beforehand. They are not all told the same time, lest they all come
     at it."""
-    return _BUSY[rng.randrange(0, len(_BUSY))]
+    kinds = _BUSY_PAGES if _is_page(path) else _BUSY
+    return kinds[rng.randrange(0, len(kinds))]

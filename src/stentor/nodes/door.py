@@ -138,7 +138,7 @@ class Door:
             return None
         self._requests += 1
         self._shed += 1
-        return shed.busy(self._rng)
+        return shed.busy(self._rng, request.path)
 
     def spare(self) -> int:
         return 0

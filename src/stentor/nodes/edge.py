@@ -131,7 +131,9 @@ class Edge:
 
     def put_off(self, request: Request) -> Response | None:
         """Strangers, so that whoever was dropped from here comes back before them."""
-        return self._refuse(mount.No("busy", shed.busy(self._rng))) if mount.is_put_off(request.path) else None
+        if not mount.is_put_off(request.path):
+            return None
+        return self._refuse(mount.No("busy", shed.busy(self._rng, request.path)))
 
     def _pull_token(self) -> str:
         return pull_token(self.program.show, self._pull_key)
