@@ -33,7 +33,7 @@ class Keyring:
         return self._keys.by_id
 
     def look(self, now: int, shows: Iterable[str] = ()) -> None:
-        """Bring the keys that count at `now` (Unix seconds), and remove those that are over; those of `shows` are not."""
+        """Bring the keys that count at `now` (Unix seconds), and remove those that are over: not those of `shows`."""
         for hour in self._keys.tick(now):
             bring = self._files.hour if hour >= now // HOUR_S else self._files.known_hour
             secret = self._brought(bring, hour)

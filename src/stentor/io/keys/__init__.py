@@ -75,7 +75,7 @@ class GroupKeys:
         return key
 
     def hold(self, tag: bytes) -> None:
-        """The show with this tag is still to come, or on: its keys stay, though nobody has asked for them in a while."""
+        """The show with this tag is still to come, or on: its keys stay, also where nobody asks for them."""
         for path in self._directory.glob(f"show-{self._group}-{tag.hex()}-*.key"):
             with contextlib.suppress(FileNotFoundError):
                 os.utime(path)
