@@ -169,6 +169,8 @@ def test_the_draw_and_what_was_drawn_never_change_once_it_is_made() -> None:
     }  # fmt: skip
     early = ask("draw", draw=lambda _: Line(1, commit="c0", base_s=60))
     assert header(early, "Cache-Control") == "public, max-age=1"
+    busy = ask("places", places=lambda _: Refused(503, "busy", "Come again", retry_after_s=2))
+    assert busy.status == 503 and dict(busy.headers)["Cache-Control"] == "no-store"
     records = ask("places", places=lambda _: b"8 bytes.")
     assert (records.body, header(records, "Content-Type")) == (b"8 bytes.", "application/octet-stream")
     assert "immutable" in (header(records, "Cache-Control") or "")

@@ -18,6 +18,8 @@ from stentor.io import places
 from stentor.io.places import Reader
 from stentor.model import board
 from stentor.model.board import Gate, Line
+from stentor.nodes import door_line
+from stentor.nodes.door_line import Lines
 from support.house import SHOW, House
 
 KEY = bytes(range(32))
@@ -185,6 +187,17 @@ def test_a_ticket_is_no_place_and_a_place_no_ticket(front):
     place = front.join()[1]["place"]
     token = front.door._lines._tokens.open_place(place, "show-1", int(time.time()))
     assert isinstance(token, Token) and token.kind is ticket.Kind.PLACE
+
+
+def test_however_many_ask_for_what_was_drawn_memory_is_bounded(front, monkeypatch):
+    """A record is 8 bytes, and there may be millions of them in each answer."""
+    monkeypatch.setattr(door_line, "PLACES_SENT_MAX", 100)
+    door = Lines(front.settings, front.board, {})
+    places.write_drawn(front.settings.data_dir / "shows", "show-1", bytes(48))
+    assert [door.drawn("show-1"), door.drawn("show-1")] == [bytes(48)] * 2
+    refused = door.drawn("show-1")
+    assert (refused.status, refused.code, refused.retry_after_s) == (503, "busy", 2)
+    door.close()
 
 
 def test_places_of_another_show_expired_or_revoked(front):

@@ -65,7 +65,7 @@ class View:
     about: Callable[[str], About]
     page: Callable[[dict[str, str]], File | None]
     draw: Callable[[str], Line | None]
-    places: Callable[[str], bytes | None]
+    places: Callable[[str], bytes | Refused | None]
 
 
 def answer(request: Request, show: str, what: tuple[str, ...], view: View, now_ms: int) -> Response:
@@ -82,8 +82,7 @@ def answer(request: Request, show: str, what: tuple[str, ...], view: View, now_m
         case ["draw"]:
             return _draw(view.draw(show))
         case ["places"]:
-            records = view.places(show)
-            return _NOT_DRAWN if records is None else Response(200, (_BYTES, page.FOR_EVER, ANY_ORIGIN), records)
+            return _places(view.places(show))
     return refusal(404, "not-found", "Not Found")
 
 
@@ -107,6 +106,12 @@ def _draw(line: Line | None) -> Response:
     body = {name: getattr(line, name) for name in _DRAW_FIELDS}
     kept = page.FOR_EVER if line.root else FOR_A_SECOND
     return Response(200, (JSON, kept, ANY_ORIGIN), json.dumps(body).encode())
+
+
+def _places(records: bytes | Refused | None) -> Response:
+    if isinstance(records, Refused):
+        return records.response()
+    return _NOT_DRAWN if records is None else Response(200, (_BYTES, page.FOR_EVER, ANY_ORIGIN), records)
 
 
 # The page.

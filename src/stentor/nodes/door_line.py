@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from stentor.core import draw, eta
+from stentor.core.budget import Budget
 from stentor.core.gate import NO_RANK, GateKeeper
 from stentor.core.waiting import About
 from stentor.formats.problem import Refused
@@ -30,12 +31,13 @@ from stentor.settings import Settings
 
 RETRY_AFTER_S = 2
 CLOSED_RETRY_S = 30
-PLACES_SENT_MAX = 128 * 1024 * 1024
+PLACES_SENT_MAX = 128 * 1024 * 1024  # bytes of places that were drawn, of all who ask for them in a while
 STANDS_WORDS = "The line stands still for the moment."
 _NO_TICKETS = Refused(503, "no-tickets", "No tickets at the moment", retry_after_s=RETRY_AFTER_S)
 _NO_PLACES = Refused(
     503, "no-places", "No places at the moment", "a place could not be written down", retry_after_s=RETRY_AFTER_S
 )
+_TOO_MANY_ASK = Refused(503, "busy", "Many ask for this at the moment; come again", retry_after_s=RETRY_AFTER_S)
 _CLOSED = Refused(503, "show-closed", "Nobody new is let in at the moment", retry_after_s=CLOSED_RETRY_S)
 _REFUSED = {
     Refusal.MALFORMED: "The address is cut, or has something added to it.",
@@ -73,6 +75,7 @@ class Lines:
         self._log = places.Places(self._shows_dir)
         self._gates: dict[str, GateKeeper] = {}
         self._problem = ""
+        self._sent = Budget(PLACES_SENT_MAX, settings.idle_timeout_s)  # so long an answer is kept for who reads slowly
 
     def look(self) -> None:
         """Follow the clock, and the usher."""
@@ -128,11 +131,15 @@ class Lines:
         line = self._gate(show).line
         return line if line is not None and line.commit else None
 
-    def drawn(self, show: str) -> bytes | None:
-        """What was drawn, sorted by number; None before that, and where there is no draw."""
+    def drawn(self, show: str) -> bytes | Refused | None:
+        """What was drawn, sorted by number; None before that, and where there is no draw. It may be long, and stays in
+        memory until the last who asked has it: when too many ask at once they are told to come again."""
         try:
             path = places.drawn_path(self._shows_dir, show)
-            return path.read_bytes() if path.stat().st_size <= PLACES_SENT_MAX else None
+            size = path.stat().st_size
+            if size > PLACES_SENT_MAX:
+                return None
+            return path.read_bytes() if self._sent.take(size, time.monotonic()) else _TOO_MANY_ASK
         except OSError:
             return None
 
