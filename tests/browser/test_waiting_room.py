@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from browser.station import SHOW, Station
 from browser.waiting import until
@@ -17,6 +17,7 @@ from stentor.formats import waiting
 Browse = Callable[..., Page]
 
 CAP_MS = 5_400_000
+RETRY_AFTER_S = 2
 DRAWN = {"commit": "c0", "key": "4b", "root": "f00d", "places": 2_000}
 REFUSES_TO_PLAY = """
 const play = HTMLMediaElement.prototype.play;
@@ -80,6 +81,22 @@ def test_from_the_draw_to_the_sound_by_itself(browse: Browse, front: Station) ->
     assert len(front.ranks) == 1, "one place"
     assert len(asked(front, "place/")) == 1, "the rank is asked for once; the rest is in `now`"
     assert len(asked(front, "join")) == 2
+
+
+def test_a_door_that_is_busy_is_asked_for_the_rank_no_sooner_than_it_says(browse: Browse, front: Station) -> None:
+    page = browse(front.url)
+    press(page)
+    expect(page.locator("#room")).to_be_visible()
+    page.evaluate("() => { Math.random = () => 0; window.asks = []; }")
+    page.route("**/place/*", lambda route: _put_off(page, route))
+    draw(front)
+    until(page, "asks.length >= 2")
+    assert page.evaluate("asks[1] - asks[0]") >= RETRY_AFTER_S * 1000
+
+
+def _put_off(page: Page, route: Route) -> None:
+    page.evaluate("() => { asks.push(performance.now()); }")
+    route.fulfill(status=503, headers={"Retry-After": str(RETRY_AFTER_S)}, json={"code": "busy"})
 
 
 def test_a_reload_keeps_its_place(browse: Browse, front: Station) -> None:

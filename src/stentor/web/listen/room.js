@@ -6,6 +6,7 @@ import { element, text } from "./view.js";
 import * as waits from "./waits.js";
 
 const ASK_MS = 10_000; // after the draw everybody asks for their rank, within so long
+const ASK_MS_MAX = 80_000; // the same for those who had no answer again and again
 const ANSWER_MS = 8_000;
 const GO_MS = 1_000; // whose turn it is at the same look of the page do not all come in the same instant
 const SAY_MS = 30_000; // not oftener is an ear told what has only become less
@@ -29,6 +30,8 @@ export class Room {
   #rank = null;
   #late = false;
   #asking = false;
+  #askMs = ASK_MS;
+  #retryMs = 0; // the door has said to come no sooner
   #going = false;
   #called = false; // the door says that its turn has come
   #notBeforeMs = 0;
@@ -104,16 +107,18 @@ export class Room {
     this.#tried = true;
   }
 
-  /** Once, and again only if there was no answer: the rank does not change. */
+  /** Once, and again only if there was no answer, ever more slowly: the rank does not change. */
   async #ask() {
     if (this.#asking) return;
     this.#asking = true;
-    await new Promise((resolve) => setTimeout(resolve, ASK_MS * Math.random()));
+    await new Promise((resolve) => setTimeout(resolve, this.#retryMs + this.#askMs * Math.random()));
     const response = await fetch(`/s/${this.page.show}/place/${this.entry.place}`, { signal: AbortSignal.timeout(ANSWER_MS) }).catch(() => null);
     const answer = await response?.json().catch(() => ({}));
     if (answer?.code?.startsWith("place-")) this.entry.forget();
     this.#rank = answer?.rank ?? this.#rank;
     this.#called = Boolean(answer?.ticket);
+    this.#retryMs = 1_000 * (Number(response?.headers.get("Retry-After")) || 0);
+    this.#askMs = Math.min(ASK_MS_MAX, 2 * this.#askMs);
     this.#asking = false;
     this.look();
   }
