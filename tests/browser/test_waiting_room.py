@@ -94,6 +94,28 @@ def test_a_door_that_is_busy_is_asked_for_the_rank_no_sooner_than_it_says(browse
     assert page.evaluate("asks[1] - asks[0]") >= RETRY_AFTER_S * 1000
 
 
+def test_also_who_has_no_feed_comes_again_when_a_busy_door_says_so(browse: Browse, front: Station) -> None:
+    """HLS and MP3: they would give up, or try something else at once."""
+    page = browse(front.url)
+    page.evaluate("() => { Math.random = () => 0; window.asks = []; }")
+    page.route("**/join*", lambda route: _put_off(page, route))
+    page.evaluate(
+        """async () => {
+          const { Entry } = await import("/assets/00000000/listen/entry.js");
+          const { Mp3 } = await import("/assets/00000000/listen/mp3.js");
+          const entry = new Entry({ show: "night", kept: () => null });
+          const audio = document.createElement("audio");
+          new Mp3({ audio, show: "night", entry, now: () => ({ gate: "queue" }) }).start().catch(() => {});
+          window.heard = audio;
+        }"""
+    )
+    until(page, "asks.length >= 2")
+    assert page.evaluate("asks[1] - asks[0]") >= RETRY_AFTER_S * 1000
+    page.unroute("**/join*")
+    page.route("**/join*", lambda route: route.fulfill(json={"ticket": "t", "seq": 1, "expires_ms": 1}))
+    until(page, "heard.src.endsWith('/listen.mp3')")
+
+
 def _put_off(page: Page, route: Route) -> None:
     page.evaluate("() => { asks.push(performance.now()); }")
     route.fulfill(status=503, headers={"Retry-After": str(RETRY_AFTER_S)}, json={"code": "busy"})

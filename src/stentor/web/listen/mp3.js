@@ -20,7 +20,7 @@ export class Mp3 {
   async #wait() {
     this.audio.removeAttribute("src");
     this.audio.load();
-    await this.entry.ticket(this.#over.signal);
+    await this.entry.ticketInTheEnd(this.#over.signal);
   }
 
   /** What the element has kept is old: the stream anew. */

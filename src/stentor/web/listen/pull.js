@@ -150,7 +150,7 @@ export class Pull {
 
   /** -> the address of this listener's playlist, at the first origin that has it. */
   async #reach() {
-    if (!ticket()) keep(await this.entry.ticket(this.#over.signal));
+    if (!ticket()) keep(await this.entry.ticketInTheEnd(this.#over.signal));
     const urls = this.edges.map((origin) => [origin, `${origin}/live/${ticket()}/index.m3u8`]);
     for (const [origin, url] of urls.slice(0, -1)) {
       const response = await answered(url, REACH_MS).catch(() => null);
