@@ -215,6 +215,18 @@ def test_places_of_another_show_expired_or_revoked(front):
     assert front.join()[0] == 202
 
 
+@pytest.mark.parametrize("gate", [Gate.FREE, Gate.QUEUE])
+def test_nothing_is_given_that_would_be_void(front, gate):
+    """Who got it would be turned away by the edge, come again, and keep a seat from others each time."""
+    front.line(gate, at_once=5)
+    late = board.Revoked(classes=(int(Class.LATE),))
+    front.board.put("desk", board.Desk(2, (replace(SHOW, revoked=late),)))
+    front.door.look()
+    status, body = front.join()
+    assert (status, body["code"]) == (503, "withdrawn")
+    assert (front.counters().tickets, front.counters().places, front.logged()) == (0, 0, [])
+
+
 def test_the_page_without_javascript_from_the_draw_to_the_sound(front):
     front.line(Gate.GATHERING, base_s=int(time.time()) + 600)
     page = front.ask("/s/show-1/wait")

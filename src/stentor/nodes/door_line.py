@@ -39,6 +39,9 @@ _NO_PLACES = Refused(
 )
 _TOO_MANY_ASK = Refused(503, "busy", "Many ask for this at the moment; come again", retry_after_s=RETRY_AFTER_S)
 _CLOSED = Refused(503, "show-closed", "Nobody new is let in at the moment", retry_after_s=CLOSED_RETRY_S)
+_WITHDRAWN = Refused(
+    503, "withdrawn", "The crew has withdrawn what would be given here", retry_after_s=CLOSED_RETRY_S
+)  # who got it would be turned away by the edge, and come again
 _REFUSED = {
     Refusal.MALFORMED: "The address is cut, or has something added to it.",
     Refusal.FORGED: "It was not given here.",
@@ -160,11 +163,12 @@ class Lines:
             return None
 
     def _let_in(self, show: str, token: Token | None, want: Want, now_s: int) -> Ticket | Refused:
+        cls, lasting = token.cls if token else Class.LATE, want is Want.KEPT
+        if self._tokens.withdrawn(show, Class.RECONNECT if lasting else cls):
+            return _WITHDRAWN
         seq = token.seq if token else self._number()
         if seq is None:
             return _NO_TICKETS
-        cls = token.cls if token else Class.LATE
-        lasting = want is Want.KEPT
         given = self._tokens.lasting(show, seq, now_s) if lasting else self._tokens.ticket(show, seq, cls, now_s)
         if given is None:
             return _NO_TICKETS
@@ -176,10 +180,12 @@ class Lines:
         assert gate.line is not None
         if gate.line.gate is board.Gate.CLOSED:
             return _CLOSED
-        seq, base_s = self._number(), gate.line.base_s
-        gathers = gate.line.gate is board.Gate.GATHERING
+        base_s, gathers = gate.line.base_s, gate.line.gate is board.Gate.GATHERING
         issued = now_s if gathers else max(now_s, draw.earliest(gate.line.mark, base_s))
         cls = Class.DRAWN if issued < base_s else Class.LATE
+        if self._tokens.withdrawn(show, cls):
+            return _WITHDRAWN
+        seq = self._number()
         given = self._tokens.place(show, seq, cls, issued, now_s) if seq is not None else None
         if seq is None or given is None:
             return _NO_TICKETS

@@ -61,5 +61,9 @@ class Tokens:
         token = ticket.check(text, secrets, show_tag(show), now, Kind.PLACE, self._keyring.group)
         return Refusal.REVOKED if isinstance(token, Token) and Revocation(revoked).covers(token) else token
 
+    def withdrawn(self, show: str, cls: Class) -> bool:
+        """Whether what is of that class is void as soon as it is given."""
+        return cls in self._revoked(show).classes
+
     def _revoked(self, show: str) -> Revoked:
         return self._shows[show].revoked if show in self._shows else Revoked()
