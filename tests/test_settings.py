@@ -33,6 +33,8 @@ def test_a_child_gets_the_same_settings(tmp_path: Path) -> None:
         ({"STENTOR_SPEAKERS_MAX": "0"}, "speakers_max must be 1"),
         ({"STENTOR_TICKET_LIFE_S": "86400"}, "ticket_life_s must be 3600 or less"),
         ({"STENTOR_EDGE_GROUP": "70000"}, "edge_group must be 65535 or less"),
+        ({"STENTOR_LISTENERS_MAX": "0"}, "listeners_max must be 1"),
+        ({"STENTOR_CAPACITY": "-1"}, "capacity must be 0"),
         ({"STENTOR_HOLD_GRACE_MS": "500"}, "hold_grace_ms must be below edge_grace_ms"),
     ],
 )

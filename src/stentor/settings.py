@@ -94,6 +94,8 @@ class Settings:
         _require(self.lag_skip_s < self.lag_drop_s, "lag_skip_s must be below lag_drop_s")
         _require(bool(self.tls_chain) == bool(self.tls_key), "tls_chain and tls_key are set together, or not at all")
         _require(bool(self.turn_urls) == bool(self.turn_secret), "turn_urls and turn_secret are set together, or not")
+        _require(self.listeners_max >= 1, "listeners_max must be 1 or more")
+        _require(self.capacity >= 0, "capacity must be 0, for what is measured, or more")
         _require(self.calls_per_s >= 1, "calls_per_s must be 1 or more")
         _require(1 <= self.ticket_life_s <= 3_600, "ticket_life_s must be 3600 or less: a ticket's key lives no longer")
         _require(0 <= self.edge_group <= 65_535, "edge_group must be 65535 or less")
