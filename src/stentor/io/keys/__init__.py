@@ -77,7 +77,7 @@ class GroupKeys:
     def hold(self, tag: bytes) -> None:
         """The show with this tag is still to come, or on: its keys stay, also where nobody asks for them."""
         for path in self._directory.glob(f"show-{self._group}-{tag.hex()}-*.key"):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):  # gone, or not ours: it is looked at again in an hour
                 os.utime(path)
 
     def forget(self, oldest_hour: int) -> None:
