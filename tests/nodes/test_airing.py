@@ -188,10 +188,14 @@ def test_while_blocks_come_the_ring_is_attended(tmp_path: Path) -> None:
     assert not seen.attended
 
 
-def test_while_blocks_are_too_late_nobody_is_to_wait_for_them(tmp_path: Path) -> None:
-    ring = ring_at(tmp_path, began_s_ago=4.0)
+def test_while_blocks_are_too_late_nobody_is_to_wait_for_them(tmp_path: Path, monkeypatch) -> None:
+    ring = ring_at(tmp_path)
+    simulated = Simulated(ring, range(25, 300), ring.grid.t0_mono_ns + 4_000_000_000)
+    monkeypatch.setattr(airing_module, "queue", simulated)
+    monkeypatch.setattr(airing_module, "time", simulated)
     seen, found = rings.Ring(tmp_path / "show.ring"), list[bool]()
-    air(tmp_path, ring, range(25, 25 * 20), tone, graces_ms=(150, 400), after=lambda: found.append(seen.attended))
+    deadlines = Deadlines(ring.grid, 150_000_000, 400_000_000)
+    Airing(ring, deadlines, Caller(tmp_path / "wake"), TONE, lambda: found.append(seen.attended)).close()
     assert not found[0] and found[-1]
     assert found == sorted(found), "once it has begun it goes on"
 
