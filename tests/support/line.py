@@ -14,7 +14,7 @@ import httpx
 from stentor.clients.admin import Admin
 from stentor.io.board import Board
 from stentor.model import board
-from support.running import Running, until
+from support.running import WITHIN_S, Running, until
 
 T = TypeVar("T")
 
@@ -66,9 +66,21 @@ class Line:
         assert given.get("place"), given
         return given
 
-    def let_in(self, place: str) -> dict[str, Any]:
+    def let_in(self, place: str, within_s: float = WITHIN_S) -> dict[str, Any]:
         """Wait for the turn of a place; -> with its ticket."""
-        return until(lambda: (found := self.join(place)).get("ticket") and found, "the turn of this place") or {}
+        found: dict[str, Any] = {}
+
+        def turn() -> bool:
+            found.update(self.join(place))
+            return "ticket" in found
+
+        until(turn, "the turn of this place", within_s)
+        return found
+
+    def come_in(self) -> str:
+        """Somebody new comes, and waits for their turn; -> their ticket."""
+        given = self.join()
+        return str(given["ticket"] if "ticket" in given else self.let_in(given["place"])["ticket"])
 
     def listen(self, ticket: str, rendition: str = "mp3") -> Path:
         """Somebody listens until the end; -> what they heard. Returns when the sound comes."""
@@ -86,6 +98,11 @@ class Line:
         process, _ = self._heard.pop(which)
         process.kill()
         process.wait()
+
+    def leaves(self, which: int = 0) -> int:
+        """Wait for a listener to be sent home; -> curl's exit code, 0 at an end like any other."""
+        process, _ = self._heard.pop(which)
+        return process.wait(WITHIN_S)
 
     def nobody_was_cut(self) -> None:
         """Everybody who listens gets more, on the connection that they began with."""

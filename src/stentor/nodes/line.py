@@ -155,9 +155,6 @@ def _reason(show: board.Show, decision: Decision, cap: int) -> str:
     if decision.gate is board.Gate.GATHERING:
         return "Everybody who is here before the draw has the same chance."
     if decision.gate is board.Gate.QUEUE and decision.waiting:
-        return (
-            f"This show has {cap:,} seats; they are taken."
-            if decision.free <= 0
-            else "Places are called one after the other."
-        )
+        seats = "1 seat; it is" if cap == 1 else f"{cap:,} seats; they are"
+        return f"This show has {seats} taken." if decision.free <= 0 else "Places are called one after the other."
     return ""
