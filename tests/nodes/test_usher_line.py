@@ -155,6 +155,16 @@ def test_the_next_usher_goes_on_where_the_last_one_died(tmp_path: Path, lost: st
     assert after.called == CAP, "their time begins anew"
 
 
+def test_the_next_usher_does_not_wait_for_those_who_have_arrived(tmp_path: Path) -> None:
+    hall = Hall(tmp_path, draw_in_s=None)
+    hall.join(range(1, 20), hall.now_s - 20)
+    assert hall.look().called == CAP
+    hall.edge(CAP, CAP, at_ms=2)
+    assert hall.look().called == 0
+    hall.usher = Lines(hall.settings, hall.board)
+    assert hall.look().called == 0
+
+
 @pytest.mark.parametrize("back", [(), ("desk",), ("desk", "stage"), ("desk", "stage", "edge-0")])
 def test_a_board_that_is_lost_under_an_usher_frees_no_seat(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, back: tuple[str, ...]

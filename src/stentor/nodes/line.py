@@ -43,7 +43,7 @@ class ShowLine:
         self._told: board.Line | None = None
         before = self._before()
         self._drawn = self._kept.drawn if self._kept.drawn.base_s else _settled(before)
-        mark, called = max(self._kept.mark, before.mark), before.called or self._kept.called
+        mark, called = max(self._kept.mark, before.mark), before.called if before.at_ms else self._kept.called
         called += before.at_once * REPORT_LOOKS * settings.doors  # tickets that nobody has counted any more
         self._admission = Admission(settings.calls_per_s, mono_ms, mark, called, before.listening)
         self._draws_at_ms = 0
