@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -49,7 +50,14 @@ class Line:
         return self.board.get(f"line-{self.show}", board.Line) or board.Line(0)
 
     def ask(self, path: str, method: str = "GET", **options: Any) -> httpx.Response:
-        return self._http.request(method, self.running.url("door", f"/s/{self.show}/{path}"), **options)
+        """Whoever is asked to come again in a moment does so: the machine may be busy."""
+        deadline = time.monotonic() + WITHIN_S
+        while True:
+            url = self.running.url("door", f"/s/{self.show}/{path}")
+            answer = self._http.request(method, url, **options)
+            if answer.status_code != 503 or '"busy"' not in answer.text or time.monotonic() > deadline:
+                return answer
+            time.sleep(float(answer.headers["retry-after"]))
 
     def now(self) -> dict[str, Any]:
         return dict(self.ask("now").json())
