@@ -82,7 +82,10 @@ class Line:
             found.update(self.join(place))
             return "ticket" in found
 
-        until(turn, "the turn of this place", within_s)
+        try:
+            until(turn, "the turn of this place", within_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{found}\n{self.said()}") from None
         return found
 
     def come_in(self) -> str:
