@@ -41,9 +41,14 @@ class Line:
         return asyncio.run(run())
 
     def seats(self, count: int) -> None:
-        """The crew goes on with so many; returns when the line goes by it."""
+        """The crew goes on with so many; returns when line and door go by it."""
         self.crew(lambda admin: admin.cap(self.show, count))
         until(lambda: self.said().cap == count, f"the line has {count} seats")
+        at_ms = self.said().at_ms
+        until(lambda: self._door().line_at_ms >= at_ms, "so has the door")
+
+    def _door(self) -> board.Door:
+        return self.board.get("door-0", board.Door) or board.Door(0)
 
     def said(self) -> board.Line:
         """What the usher said last."""
