@@ -103,7 +103,7 @@ def test_a_door_whose_clock_is_off(tmp_path: Path, off_s: int) -> None:
         given = line.place()
         issued = token(given["place"]).issued
         assert given["rank"] > line.said().mark and line.join(given["place"])["seq"] == given["seq"]
-        assert abs(issued - time.time() - max(0, off_s)) < 15, "not before those who were called"
+        assert issued - time.time() < max(0, off_s) + 1, "and by a slow clock not before those who were called"
         line.seats(3)
         first = line.let_in(before["place"])
         later = line.let_in(given["place"], 3 * OFF_S)
