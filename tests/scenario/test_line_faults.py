@@ -4,7 +4,9 @@ listens survive it."""
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +23,7 @@ from support.running import installation, until
 pytestmark = pytest.mark.scenario
 SEATS, WAITING = 2, 4
 LOOK_S = 0.02
+CROWD, CROWD_S_MAX = 16, 600
 
 
 @pytest.fixture
@@ -58,15 +61,30 @@ def mark_never_falls(line: Line) -> Iterator[list[int]]:
     assert marks == sorted(marks)
 
 
+@contextmanager
+def crowd(line: Line) -> Iterator[None]:
+    """Many ask the door for `now`, as fast as it answers; with what those who speak and listen here leave."""
+    url = line.running.url("door", f"/s/{line.show}/now")
+    argv = ["nice", "-n19", "wrk", "-t1", f"-c{CROWD}", f"-d{CROWD_S_MAX}s", url]
+    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
+    try:
+        yield
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+
+
 def stand(line: Line) -> list[str]:
     """People come one after the other, and have to wait."""
     places = [line.place()["place"] for _ in range(WAITING)]
     return sorted(places, key=lambda place: line.join(place)["rank"])
 
 
+@pytest.mark.skipif(not shutil.which("wrk"), reason="apt install wrk")
 def test_who_waits_is_let_in_whoever_was_killed_meanwhile(line: Line) -> None:
     places = stand(line)
-    with mark_never_falls(line):
+    with mark_never_falls(line), crowd(line):
         for count, name in enumerate(("door-0", "usher", "desk"), 1):
             line.running.back(name, line.running.kill(name))
             until(lambda: line.running.accepts("door") and line.running.accepts("desk"), "they are back")
