@@ -60,7 +60,7 @@ class Line:
         while True:
             url = self.running.url("door", f"/s/{self.show}/{path}")
             answer = self._http.request(method, url, **options)
-            if answer.status_code != 503 or '"busy"' not in answer.text or time.monotonic() > deadline:
+            if answer.status_code != 503 or "More people ask" not in answer.text or time.monotonic() > deadline:
                 return answer
             time.sleep(float(answer.headers["retry-after"]))
 
