@@ -66,8 +66,10 @@ def crowd(line: Line) -> Iterator[None]:
     """Many ask the door for `now`, as fast as it answers; with what those who speak and listen here leave."""
     url = line.running.url("door", f"/s/{line.show}/now")
     argv = ["nice", "-n19", "wrk", "-t1", f"-c{CROWD}", f"-d{CROWD_S_MAX}s", url]
+    before = line.door().requests
     process = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
     try:
+        until(lambda: line.door().requests > before + CROWD, "they ask")  # wrk gives up if the first finds nobody
         yield
         assert process.poll() is None
     finally:

@@ -45,9 +45,10 @@ class Line:
         self.crew(lambda admin: admin.cap(self.show, count))
         until(lambda: self.said().cap == count, f"the line has {count} seats")
         at_ms = self.said().at_ms
-        until(lambda: self._door().line_at_ms >= at_ms, "so has the door")
+        until(lambda: self.door().line_at_ms >= at_ms, "so has the door")
 
-    def _door(self) -> board.Door:
+    def door(self) -> board.Door:
+        """What the door counts."""
         return self.board.get("door-0", board.Door) or board.Door(0)
 
     def said(self) -> board.Line:
