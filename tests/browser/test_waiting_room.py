@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -151,6 +152,24 @@ def test_a_second_tab_has_a_place_of_its_own(browse: Browse, front: Station) -> 
     page.reload()
     expect(page.locator("#room")).to_be_visible()
     assert len(front.ranks) == 2
+
+
+def test_a_page_that_slept_through_its_turn_comes_in_when_it_wakes(browse: Browse, front: Station) -> None:
+    draw(front)
+    page = browse("about:blank")
+    page.clock.install()
+    page.goto(front.url)
+    press(page)
+    expect(page.locator("#room-figure")).to_have_text("about 1,000")
+    page.clock.pause_at(time.time() + 600)
+    page.wait_for_timeout(1_000)  # what it had asked for is answered
+    asked_before = len(front.asked)
+    draw(front, mark=1 << 50)
+    page.wait_for_timeout(3_000)  # more than any poll
+    assert len(front.asked) == asked_before, "it sleeps"
+    page.clock.resume()
+    until(page, "stentor.position_s !== null && !audio.paused")
+    assert len(front.ranks) == 1
 
 
 def test_whoever_may_not_start_by_itself_is_asked_to_press_play(browse: Browse, front: Station) -> None:

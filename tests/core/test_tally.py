@@ -48,3 +48,11 @@ def test_silence_is_told_by_our_own_clock() -> None:
     assert (tally.level, tally.workers) == (1, 1)
     tally.receive({"silent": Said(8, 2, 4, 1)}, now_ms + 1)
     assert (tally.level, tally.workers) == (1, 1)
+
+
+def test_a_worker_whose_value_is_lost_does_not_count_anew() -> None:
+    """Of a board that was lost, and is written again."""
+    tally = Tally()
+    tally.receive({"edge-0": Said(1, 7, 50, 20)}, 0)
+    assert tally.receive({}, 1_000) == 0
+    assert tally.receive({"edge-0": Said(2, 7, 52, 21)}, 2_000) == 2 and tally.level == 21

@@ -109,6 +109,17 @@ def test_a_free_gate_lets_in_so_many_and_gives_places_to_the_rest(front):
     assert [front.join()[0] for _ in range(2)] == [200, 202]
 
 
+def test_who_was_called_is_not_counted_as_let_in_at_once(front):
+    """Or the usher would keep two seats for one listener."""
+    front.line(Gate.QUEUE)
+    _, called = front.join()
+    front.line(Gate.FREE, mark=called["rank"], at_once=5, at_ms=time.time_ns() // 1_000_000 + 1)
+    assert [front.join(called["place"])[0], front.join(called["place"])[0]] == [200, 200]
+    assert (front.counters().tickets, front.counters().at_once) == (2, 0)
+    assert front.join()[0] == 200
+    assert (front.counters().tickets, front.counters().at_once) == (3, 1)
+
+
 def test_at_a_closed_door_there_are_no_new_places_but_those_that_were_called_come_in(front):
     front.line(Gate.QUEUE)
     _, body = front.join()

@@ -18,6 +18,7 @@ from stentor.io.board import Board
 from stentor.io.places import RECORD, Places, drawn_path
 from stentor.model import board
 from stentor.model.board import Gate
+from stentor.nodes import line as show_line
 from stentor.nodes import usher_draw
 from stentor.nodes.usher_line import Lines
 from stentor.settings import Settings
@@ -152,6 +153,38 @@ def test_the_next_usher_goes_on_where_the_last_one_died(tmp_path: Path, lost: st
     same = ("mark", "root", "places", "key", "base_s", "waiting")
     assert [getattr(after, name) for name in same] == [getattr(before, name) for name in same]
     assert after.called == CAP, "their time begins anew"
+
+
+def test_the_next_usher_does_not_wait_for_those_who_have_arrived(tmp_path: Path) -> None:
+    hall = Hall(tmp_path, draw_in_s=None)
+    hall.join(range(1, 20), hall.now_s - 20)
+    assert hall.look().called == CAP
+    hall.edge(CAP, CAP, at_ms=2)
+    assert hall.look().called == 0
+    hall.usher = Lines(hall.settings, hall.board)
+    assert hall.look().called == 0
+
+
+@pytest.mark.parametrize("back", [(), ("desk",), ("desk", "stage"), ("desk", "stage", "edge-0")])
+def test_a_board_that_is_lost_under_an_usher_frees_no_seat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, back: tuple[str, ...]
+) -> None:
+    """Its values come back one after the other, each from who writes it."""
+    monkeypatch.setattr(show_line, "TELL_MS", 0)
+    hall = Hall(tmp_path, draw_in_s=None)
+    hall.join(range(1, 20), hall.now_s - 20)
+    hall.look()
+    hall.edge(CAP, CAP, at_ms=2)
+    before = hall.look()
+    assert (before.called, before.free) == (0, 0)
+    kept = {path.stem: path.read_bytes() for path in hall.settings.board_dir.iterdir()}
+    shutil.rmtree(hall.settings.board_dir)
+    for known in ((), back, kept):
+        hall.settings.board_dir.mkdir(exist_ok=True)
+        for key in set(known) & {"desk", "stage", "edge-0"}:
+            (hall.settings.board_dir / f"{key}.json").write_bytes(kept[key])
+        after = hall.look()
+        assert (after.mark, after.called, after.free) == (before.mark, 0, 0), known
 
 
 def test_a_place_that_cannot_be_ranked_yet_moves_no_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

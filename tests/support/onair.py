@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -39,11 +39,14 @@ class OnAir:
         *,
         starts_in_s: float = 5.0,
         environ: dict[str, str] | None = None,
+        **fields: Any,
     ) -> None:
+        """`fields` are more of `NewShow`'s."""
         self._environ = running.environ if environ is None else environ
         self.running, self._stack, self._tmp = running, stack, tmp
         self._players: list[subprocess.Popen[bytes]] = []
-        order = NewShow("An evening's talk", starts_in_s=starts_in_s, guests=("Guest",), on_air=("Host", "Guest"))
+        people = {"guests": ("Guest",), "on_air": ("Host", "Guest")}
+        order = NewShow("An evening's talk", starts_in_s=starts_in_s, **people, **fields)
         self.made: ShowMade = self.ask(lambda admin: admin.create(order))
         self._board = Board(running.settings.board_dir)
         until(lambda: self.stage().show == self.made.show and self.stage().n > 1, "the show is on stage")

@@ -47,9 +47,12 @@ class GateKeeper:
         """Whether somebody of this rank would be let in now; `NO_RANK` for who has none."""
         return self.line is None or rank <= self.line.mark or (self.line.gate is Gate.FREE and self._left > 0)
 
+    def was_called(self, rank: int) -> bool:
+        return self.line is not None and rank <= self.line.mark
+
     def enter(self, rank: int) -> bool:
         """The same, and takes what is to be taken for it."""
         may = self.may_enter(rank)
-        if may and self.line is not None and rank > self.line.mark:
+        if may and self.line is not None and not self.was_called(rank):
             self._left -= 1
         return may

@@ -70,6 +70,7 @@ class Lines:
 
     def __init__(self, settings: Settings, values: Board, shows: Mapping[str, board.Show]) -> None:
         self.tickets = self.places = 0  # given since the start
+        self.at_once = 0  # of these tickets, those for nobody who had been called: nobody else counts them
         self.line_at_ms = 0  # of the newest value
         self._values, self._shows = values, shows
         self._tokens = Tokens(settings, shows)
@@ -102,7 +103,9 @@ class Lines:
         if isinstance(token, Refused):
             return token
         gate, now_s = self._gate(show), int(time.time())
-        if gate.enter(_rank(gate, token)):
+        rank = _rank(gate, token)
+        if gate.enter(rank):
+            self.at_once += not gate.was_called(rank)
             return self._let_in(show, token, want, now_s)
         if token is None and want is Want.IN:
             given = self._give(show, gate, now_s)

@@ -43,7 +43,7 @@ class ShowLine:
         self._told: board.Line | None = None
         before = self._before()
         self._drawn = self._kept.drawn if self._kept.drawn.base_s else _settled(before)
-        mark, called = max(self._kept.mark, before.mark), before.called or self._kept.called
+        mark, called = max(self._kept.mark, before.mark), before.called if before.at_ms else self._kept.called
         called += before.at_once * REPORT_LOOKS * settings.doors  # tickets that nobody has counted any more
         self._admission = Admission(settings.calls_per_s, mono_ms, mark, called, before.listening)
         self._draws_at_ms = 0
@@ -155,9 +155,6 @@ def _reason(show: board.Show, decision: Decision, cap: int) -> str:
     if decision.gate is board.Gate.GATHERING:
         return "Everybody who is here before the draw has the same chance."
     if decision.gate is board.Gate.QUEUE and decision.waiting:
-        return (
-            f"This show has {cap:,} seats; they are taken."
-            if decision.free <= 0
-            else "Places are called one after the other."
-        )
+        seats = "1 seat; it is" if cap == 1 else f"{cap:,} seats; they are"
+        return f"This show has {seats} taken." if decision.free <= 0 else "Places are called one after the other."
     return ""

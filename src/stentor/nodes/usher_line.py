@@ -31,6 +31,7 @@ class Lines:
         self._settings, self._board = settings, values
         self._lines: dict[str, ShowLine] = {}
         self._edges, self._doors = Tally(), Tally()
+        self._desk, self._stage = board.Desk(), board.Stage(0)  # as they were last: a board may be lost
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`."""
@@ -55,11 +56,12 @@ class Lines:
         """
         arrivals = self._edges.receive(self._said("edge-", _edge, board.Edge), _mono_ms())
         tickets = self._doors.receive(self._said("door-", _door, board.Door), _mono_ms())
-        stage, desk = self._get("stage", board.Stage), self._get("desk", board.Desk) or board.Desk()
-        shows = {show.id: show for show in desk.shows[:SHOWS_MAX]}
+        self._desk = self._get("desk", board.Desk) or self._desk
+        self._stage = stage = self._get("stage", board.Stage) or self._stage
+        shows = {show.id: show for show in self._desk.shows[:SHOWS_MAX]}
         self._lines = {show: line for show, line in self._lines.items() if show in shows}
         for show in shows.values():
-            staged = stage if stage is not None and stage.show == show.id else None
+            staged = stage if stage.show == show.id else None
             try:
                 await self._look_at(show, staged, self._facts(show, staged, arrivals, tickets))
             except (OSError, ValueError) as error:
@@ -124,7 +126,7 @@ def _edge(value: board.Edge) -> Said:
 
 
 def _door(value: board.Door) -> Said:
-    return Said(value.at_ms, value.pid, value.tickets)
+    return Said(value.at_ms, value.pid, value.at_once)
 
 
 async def _let_others() -> None:
