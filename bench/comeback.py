@@ -29,7 +29,7 @@ from stentor.formats.crew import NewShow
 from stentor.io.board import Board
 from stentor.model import board
 from stentor.settings import Settings
-from support.callers import JOIN, LIVE, Callers, Errand, callers, reached
+from support.callers import JOIN, LIVE, Callers, Errand, brief, callers, reached
 from support.contestants import tickets
 from support.figures import machine
 from support.processes import BenchError, alone
@@ -154,7 +154,7 @@ async def drop(house: House, people: Callers, plan: Plan) -> dict[str, Any]:
         lowest, silent = min(lowest, seen["hearing"]), plan.listeners - seen["hearing"]
         await asyncio.sleep(LOOK_S)
     return {"edges_up_s": up_s, "back_s": back_s, "fewest_hearing": lowest, "never_back": silent} | {
-        "listeners": await asyncio.to_thread(people.look)
+        "listeners": brief(await asyncio.to_thread(people.look))
     }
 
 
@@ -166,7 +166,7 @@ async def storm(house: House, people: Callers, plan: Plan, *, at_edges: bool) ->
         found = await drop(house, people, plan)
         after = house.told()
         await asyncio.sleep(max(0.0, plan.strangers_s - LEAD_S - max(found["back_s"].values(), default=0.0)))
-        found["strangers"] = await asyncio.to_thread(others.look)
+        found["strangers"] = brief(await asyncio.to_thread(others.look))
     found["door_meanwhile"] = {name: after[name] - before[name] for name in after}
     refusals = [edge.refusals for edge in house.edges()]
     found["edge_refusals"] = {code: sum(one.get(code, 0) for one in refusals) for one in refusals for code in one}

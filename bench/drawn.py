@@ -31,7 +31,7 @@ from stentor.formats.crew import NewShow, ShowMade
 from stentor.io.board import Board
 from stentor.model import board
 from stentor.settings import Settings
-from support.callers import PLACE, Callers, Errand, callers, reached
+from support.callers import PLACE, Callers, Errand, brief, callers, reached
 from support.certs import certificate
 from support.figures import machine
 from support.processes import BenchError, alone, cpu_s
@@ -180,13 +180,13 @@ async def evening(night: Night, scratch: Path) -> dict[str, Any]:
         await follow(night, people, night.starts_s, came)
         at_start = await asyncio.to_thread(people.look)
         told, after = night.told(), night.cpu()
-        found |= came | {"share_at_start": round(at_start["hearing"] / plan.places, 4), "at_start": at_start}
+        found |= came | {"share_at_start": round(at_start["hearing"] / plan.places, 4), "at_start": brief(at_start)}
         found["told_at_start"] = told
         found["cpu_s"] = {role: round(after[role] - before[role], 2) for role in ROLES}
         found["cpu_s"]["callers"] = round(people.cpu_s() - crowd_before, 2)
         found["window_s"] = round(night.starts_s - seen_s, 1)
         await follow(night, people, night.starts_s + AFTER_S, came)
-        return found | {"later": await asyncio.to_thread(people.look)}
+        return found | {"later": brief(await asyncio.to_thread(people.look))}
 
 
 async def bench(plan: Plan, edges: int) -> dict[str, Any]:

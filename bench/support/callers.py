@@ -74,3 +74,8 @@ def reached(shares: dict[str, float], passed_s: float, now: int, of: int) -> Non
     for percent in ("50", "90", "95", "99", "100"):
         if percent not in shares and now * 100 >= of * int(percent):
             shares[percent] = round(passed_s, 2)
+
+
+def brief(seen: dict[str, Any]) -> dict[str, Any]:
+    """What there is to tell of a look."""
+    return {name: value for name, value in seen.items() if value}

@@ -218,7 +218,6 @@ class World:
                 self._tell(person, rank, now_ms)
             self._wait(person, now_ms)
         elif self.comes[person]:
-            self.doors[0].tickets += 1
             self.out.admitted.append(self.places[person][0])
             self.late += now_ms - self.turn_ms[person] > 25_000 + 1.2 * self.now.next_poll_ms
             self._connect(person, now_ms)

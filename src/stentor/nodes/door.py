@@ -164,6 +164,7 @@ class Door:
             places=lines.places,
             shed=self._shed,
             line_at_ms=lines.line_at_ms,
+            at_once=lines.at_once,
         )
         put(self._board, f"door-{self._worker}", counters)
 

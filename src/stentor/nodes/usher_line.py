@@ -121,7 +121,7 @@ def _edge(value: board.Edge) -> Said:
 
 
 def _door(value: board.Door) -> Said:
-    return Said(value.at_ms, value.pid, value.tickets)
+    return Said(value.at_ms, value.pid, value.at_once)
 
 
 async def _let_others() -> None:
