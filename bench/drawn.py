@@ -3,7 +3,7 @@
 A real `serve` with TLS and a show with a draw. Places are taken at the door before it, over one kept connection.
 After it each place is a caller (bench/callers.c) that does what the page does, every request over TLS on a connection
 of its own: it sees the draw within a poll, asks for its rank within 10 s, sees its turn by the mark within a poll, gets
-its ticket within 1 s, and goes on to the edge. Polls of `now` are one driver's: caches answer them. Times are
+its ticket within 1 s, and goes on to the edge. The driver polls `now` for all: caches would answer. Times are
 compressed: the draw is 90 s before the start. Nobody speaks: the sound is the hold.
 """
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import http.client
 import json
 import os
 import random
@@ -65,14 +64,11 @@ class Night:
         self.up, self.settings, self.show, self.plan = up, up.settings, made.show, plan
         self.starts_s = made.starts_at_ms / 1000
         self._board = Board(up.settings.board_dir)
-        self._client = http.client.HTTPSConnection(
-            "127.0.0.1", self.settings.door_port, context=_trusting(), timeout=10
-        )
 
     def now(self) -> dict[str, Any]:
-        """The object that caches have, as of now."""
-        self._client.request("GET", f"/s/{self.show}/now")
-        return dict(json.loads(self._client.getresponse().read()))
+        """The object that caches have; empty before there is one."""
+        value = self._board.get(f"now-{self.show}", board.Now)
+        return dict(json.loads(value.text)) if value else {}
 
     def line(self) -> board.Line:
         value = self._board.get(f"line-{self.show}", board.Line)
@@ -94,15 +90,11 @@ class Night:
         return {role: cpu_s([pid for name, pid in pids.items() if name.partition("-")[0] == role]) for role in ROLES}
 
 
-def _trusting() -> ssl.SSLContext:
-    return ssl._create_unverified_context()
-
-
 def take_places(night: Night, count: int) -> list[str]:
     """So many places of the door, over one kept connection. Raises `BenchError` if they are refused."""
     host = "127.0.0.1", night.settings.door_port
     request = b"POST /s/%b/join HTTP/1.1\r\nHost: bench\r\nContent-Length: 0\r\n\r\n" % night.show.encode()
-    context, found = _trusting(), list[str]()
+    context, found = ssl._create_unverified_context(), list[str]()
     with socket.create_connection(host, timeout=10) as plain, context.wrap_socket(plain) as wire:
         while len(found) < count:
             found += _batch(wire, request, min(BATCH, count - len(found)))
@@ -123,12 +115,7 @@ def _batch(wire: ssl.SSLSocket, request: bytes, size: int) -> list[str]:
 
 async def until_gathering(night: Night) -> None:
     deadline = time.monotonic() + DRAW_S_MAX
-    while True:
-        try:
-            if night.line().gate is board.Gate.GATHERING and night.now().get("gate") == "gathering":
-                return
-        except (BenchError, KeyError, ValueError):
-            pass
+    while night.now().get("gate") != "gathering":
         if time.monotonic() > deadline:
             raise BenchError("no places are given")
         await asyncio.sleep(LOOK_S)
@@ -136,7 +123,7 @@ async def until_gathering(night: Night) -> None:
 
 async def until_drawn(night: Night) -> dict[str, Any]:
     """-> the `now` object that has the key."""
-    while not (now := await asyncio.to_thread(night.now)).get("draw", {}).get("key"):
+    while not (now := night.now()).get("draw", {}).get("key"):
         if time.time() > night.starts_s:
             raise BenchError("nothing was drawn before the start")
         await asyncio.sleep(LOOK_S)
@@ -154,7 +141,7 @@ async def follow(night: Night, people: Callers, until_s: float, came: dict[str, 
     drawn_s = night.starts_s - night.plan.draw_before_s
     mark = -1
     while time.time() < until_s:
-        now = await asyncio.to_thread(night.now)
+        now = night.now()
         if now.get("mark", 0) > mark or mark < 0:
             mark = now.get("mark", 0)
             came["marks"] += 1
@@ -190,14 +177,14 @@ async def evening(night: Night, scratch: Path) -> dict[str, Any]:
         return found | {"later": brief(await asyncio.to_thread(people.look))}
 
 
-async def bench(plan: Plan, edges: int) -> dict[str, Any]:
+async def bench(plan: Plan, own: dict[str, int]) -> dict[str, Any]:
     with (
         tempfile.TemporaryDirectory(prefix="stentor-bench-", dir="/dev/shm") as scratch,
         installation.directories() as (data_dir, run_dir),
     ):
         chain, key = map(str, certificate(Path(scratch)))
-        own = replace(Settings(), data_dir=data_dir, run_dir=run_dir, advertise="127.0.0.1", edges=edges)
-        secure = replace(own, tls_chain=chain, tls_key=key)
+        plain = replace(Settings(), data_dir=data_dir, run_dir=run_dir, advertise="127.0.0.1", **own)
+        secure = replace(plain, tls_chain=chain, tls_key=key)
         async with installation.serving(installation.with_free_ports(secure, keep=False)) as up:
             lead_s = plan.draw_in_s + plan.draw_before_s
             order = NewShow("Drawn", starts_in_s=lead_s, open_before_s=lead_s, draw_before_s=plan.draw_before_s)
@@ -207,14 +194,16 @@ async def bench(plan: Plan, edges: int) -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="300 places, the draw 25 s before the start")
-    parser.add_argument("--edges", type=int, default=1)
+    for name in ("doors", "edges", "calls-per-s"):
+        parser.add_argument(f"--{name}", type=int, default=getattr(Settings(), name.replace("-", "_")), help="as set")
     arguments = parser.parse_args()
     plan = QUICK if arguments.quick else FULL
+    own = {name: value for name, value in vars(arguments).items() if name != "quick"}
     with alone(), apart():
         os.sched_setaffinity(0, range(os.cpu_count() or 1))
         os.setpriority(os.PRIO_PROCESS, 0, 0)  # `serve` says itself who goes first
-        result = {"machine": machine(), **plan._asdict(), "edges": arguments.edges}
-        print(json.dumps(result | asyncio.run(bench(plan, arguments.edges)), indent=1))
+        result = {"machine": machine(), **plan._asdict(), **own}
+        print(json.dumps(result | asyncio.run(bench(plan, own)), indent=1))
     return 0
 
 
