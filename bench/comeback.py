@@ -139,6 +139,7 @@ async def seat(house: House, people: Callers, plan: Plan) -> None:
 async def drop(house: House, people: Callers, plan: Plan) -> dict[str, Any]:
     """Kill, and watch until all are back."""
     people.clear()
+    dead = {edge.pid for edge in house.edges()}
     house.kill_edges()
     began_s = time.monotonic()
     back_s: dict[str, float] = {}
@@ -147,7 +148,7 @@ async def drop(house: House, people: Callers, plan: Plan) -> dict[str, Any]:
     while "100" not in back_s and time.monotonic() < began_s + BACK_S_MAX:
         seen = await asyncio.to_thread(people.look)
         passed_s = time.monotonic() - began_s
-        if up_s is None and len(house.edges()) == EDGES:
+        if up_s is None and len({edge.pid for edge in house.edges()} - dead) == EDGES:
             up_s = round(passed_s, 2)
         if seen["lost"] >= plan.listeners:
             reached(back_s, passed_s, seen["hearing"], plan.listeners)
