@@ -22,24 +22,16 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "wire.h"
+#include "people.h"
 
 #define LISTENERS_MAX 19500   /* of one process */
 #define ARRIVALS_MAX 200000   /* of one `rate` */
 #define CHUNKS_MAX 1024       /* of one `follow` */
-#define SOURCES 16            /* source addresses: above about 14,000 connections from one, the kernel's search slows down */
 #define RETRIES_MAX 20        /* of one listener, before it counts as failed */
 #define DRAIN_NS 10000000000u /* after the last arrival: so long may answers take */
 #define EVENTS 1024
@@ -86,32 +78,6 @@ static uint64_t stream_bytes;
 static struct chunk chunks[CHUNKS_MAX];
 static uint32_t chunk_count;
 
-static uint64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static int ascending(const void *a, const void *b) {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-/* The value in ms below which `share` of the sorted `values` (ns) lie. */
-static double quantile_ms(const uint64_t *values, size_t size, double share) {
-    return size ? (double)values[(size_t)(share * (double)(size - 1))] / 1e6 : 0;
-}
-
-/* -> JSON members NAME_p50, _p99, _p9999, _max of `values`, which get sorted */
-static const char *spread(const char *name, uint64_t *values, size_t size) {
-    static char text[256];
-    qsort(values, size, sizeof *values, ascending);
-    snprintf(text, sizeof text, "\"%s_p50\": %.3f, \"%s_p99\": %.3f, \"%s_p9999\": %.3f, \"%s_max\": %.3f", name,
-             quantile_ms(values, size, 0.5), name, quantile_ms(values, size, 0.99), name,
-             quantile_ms(values, size, 0.9999), name, quantile_ms(values, size, 1.0));
-    return text;
-}
-
 static void read_paths(const char *name) {
     FILE *file = fopen(name, "r");
     char line[512];
@@ -130,18 +96,6 @@ static void watch(uint32_t index, uint32_t events, int how) {
     if (epoll_ctl(epoll_fd, how, crowd[index].wire.fd, &event)) die("epoll_ctl");
 }
 
-static int open_socket(uint32_t index) {
-    int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    struct sockaddr_in source = {.sin_family = AF_INET};
-    if (fd < 0) die("socket");
-    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* as browsers do: the request does not wait for an ACK */
-    if (rcvbuf) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof rcvbuf);
-    source.sin_addr.s_addr = htonl(0x7f000100u + 1 + index % SOURCES);
-    if (bind(fd, (struct sockaddr *)&source, sizeof source)) die("bind");
-    return fd;
-}
-
 /* -> whether the socket took it, as it does once it is connected */
 static int send_request(uint32_t index) {
     char request[1024];
@@ -152,7 +106,7 @@ static int send_request(uint32_t index) {
 
 static void dial(uint32_t index) {
     struct listener *one = &crowd[index];
-    one->wire.fd = open_socket(index);
+    one->wire.fd = open_socket(index, rcvbuf);
     one->state = CONNECTING;
     if (!one->asked_ns) one->asked_ns = now_ns();
     if (connect(one->wire.fd, (struct sockaddr *)&server, sizeof server) && errno != EINPROGRESS) die("connect");
@@ -498,13 +452,6 @@ static void handle(const struct epoll_event *event) {
     case GONE: break; /* within this batch */
     default: take(index);
     }
-}
-
-static void raise_limit(void) {
-    struct rlimit limit;
-    getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static void set_up(char **argv) {

@@ -107,7 +107,7 @@ class House:
         left = int(self.rng.binomial(self.listening, LOOK_MS / 1_000 / STAY_S))
         self.joining, self.listening = self.joining - arrivals, self.listening + arrivals - left
         self.excess = max(self.excess, self.listening - self.seats)
-        self._tickets.append(joined)
+        self._tickets.append(at_once)
         self.decision = self._decide((look + 1) * LOOK_MS, arrivals, self._tickets.popleft())
 
     def _give_places(self, count: int, second: int, look: int) -> None:

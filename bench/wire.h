@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,7 @@ static int trust(X509_STORE_CTX *chain, void *nothing) {
 /* `mode`: plain, tls or resume */
 static void wire_prepare(const char *mode) {
     if (!strcmp(mode, "plain")) return;
+    signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
     resume = !strcmp(mode, "resume");
     tls = SSL_CTX_new(TLS_client_method());
     if (!tls || !SSL_CTX_set_min_proto_version(tls, TLS1_3_VERSION) || !SSL_CTX_set_ciphersuites(tls, SUITES) ||

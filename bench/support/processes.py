@@ -21,6 +21,7 @@ LOCK = Path("/dev/shm/stentor-bench.lock")
 SERVER_CORE, CROWD_CORE = 0, 1
 NICE = -10  # of servers, crowd and feeder alike: what else runs on the machine should not starve them
 READY_S = 10.0
+GROUPS, SHARES = Path("/sys/fs/cgroup/cpu"), 16_384  # of the bench; other sessions have 1,024 each
 Cores = int | str  # one, or several as taskset(1) has them
 _CPUCLOCK_SCHED = 2  # of a process by its id, see clock_getcpuclockid(3)
 
@@ -50,6 +51,26 @@ def alone() -> Iterator[None]:
             os.setpriority(os.PRIO_PROCESS, 0, NICE)  # inherited by all that is started
         prefer(os.getpid())
         yield
+
+
+@contextlib.contextmanager
+def apart() -> Iterator[None]:
+    """This bench and all that it starts in a control group (version 1) of its own, where that may be made: what else
+    runs on the machine gets less, and the groups that `serve` makes are in it, weighed against the crowd alone."""
+    home, group = GROUPS / "cgroup.procs", GROUPS / "stentor-bench"
+    try:
+        group.mkdir(exist_ok=True)
+        (group / "cpu.shares").write_text(f"{SHARES}\n")
+        (group / home.name).write_text(f"{os.getpid()}\n")
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        home.write_text(f"{os.getpid()}\n")
+        with contextlib.suppress(OSError):
+            group.rmdir()
 
 
 def prefer(pid: int) -> None:

@@ -6,6 +6,7 @@ import ssl
 
 import pytest
 
+from stentor.io.net import server
 from stentor.model.rendition import MP3, OPUS
 from support.certs import certificate
 from support.edge import Client, Station
@@ -64,6 +65,22 @@ def test_short_answers_and_kept_connections(station):
     client.tls.sendall(b"GET /b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     station.until(lambda: client.read() and client.closed)
     assert client.got.count(b"HTTP/1.1 404 Not Found") == 2
+
+
+def test_no_handshake_is_made_with_who_has_gone(station, monkeypatch):
+    """Who waited too long left a whole hello behind, and a handshake takes as much time as fifty requests."""
+    made, wrap = [], server.wrap
+    monkeypatch.setattr(server, "wrap", lambda sock, context: made.append(sock) or wrap(sock, context))
+    said = ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        ssl._create_unverified_context().wrap_bio(ssl.MemoryBIO(), said).do_handshake()
+    hello = said.read()
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", station.port)) as gone:
+            gone.sendall(hello)
+    client = station.connect(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
+    station.until(lambda: client.read().endswith(b"}"))
+    assert len(made) == 1
 
 
 @pytest.mark.parametrize(

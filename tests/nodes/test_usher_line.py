@@ -250,3 +250,17 @@ def test_a_board_that_cannot_be_read_is_looked_at_again(tmp_path: Path, monkeypa
 
     asyncio.run(run())
     assert not failures
+
+
+def test_no_seat_is_kept_twice_for_who_was_called_and_asks_again(tmp_path: Path) -> None:
+    hall = Hall(tmp_path, draw_in_s=None)
+    hall.join(range(1, 3), hall.now_s - 10)
+    hall.board.put("door-0", board.Door(1, 7))
+    called = hall.look()
+    assert (called.called, called.waiting, called.gate) == (2, 0, Gate.QUEUE)
+    hall.desk(cap=1_000)
+    assert hall.look().gate is Gate.FREE
+    hall.board.put("door-0", board.Door(2, 7, tickets=6))
+    assert hall.look().called == 2
+    hall.board.put("door-0", board.Door(3, 7, tickets=9, at_once=3))
+    assert hall.look().called == 5

@@ -45,9 +45,9 @@ class Places(Protocol):
 
 
 class Facts(NamedTuple):
-    """What is, as of now. `arrivals`, and `tickets` that doors gave at once, were counted since the last time. Before
-    the draw, `gathered` are there and it comes in `draw_in_ms`. No place will come below the rank `settled`: the mark
-    goes no further, or whoever came next could walk past it."""
+    """What is, as of now. `arrivals` and `tickets` have been counted since the last time; tickets of those who were
+    called are not among these. Before the draw, `gathered` are there and it comes in `draw_in_ms`. No place will come
+    below the rank `settled`: the mark goes no further, or whoever came next could walk past it."""
 
     cap: int
     listening: int

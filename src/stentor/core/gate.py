@@ -43,16 +43,17 @@ class GateKeeper:
             return Gate.FREE
         return Gate.QUEUE if self.line.gate is Gate.FREE and not self.is_fresh(now) else self.line.gate
 
+    def is_called(self, rank: int) -> bool:
+        """Whether the usher keeps a seat for somebody of this rank."""
+        return self.line is not None and rank <= self.line.mark
+
     def may_enter(self, rank: int) -> bool:
         """Whether somebody of this rank would be let in now; `NO_RANK` for who has none."""
-        return self.line is None or rank <= self.line.mark or (self.line.gate is Gate.FREE and self._left > 0)
-
-    def was_called(self, rank: int) -> bool:
-        return self.line is not None and rank <= self.line.mark
+        return self.line is None or self.is_called(rank) or (self.line.gate is Gate.FREE and self._left > 0)
 
     def enter(self, rank: int) -> bool:
         """The same, and takes what is to be taken for it."""
         may = self.may_enter(rank)
-        if may and self.line is not None and not self.was_called(rank):
+        if may and not self.is_called(rank):
             self._left -= 1
         return may

@@ -253,7 +253,7 @@ class Door(msgspec.Struct, frozen=True, omit_defaults=True):
     places: int = 0
     shed: int = 0
     line_at_ms: int = 0  # of the `Line` that it goes by
-    at_once: int = 0  # of the tickets, those for nobody who had been called
+    at_once: int = 0  # of the tickets: to whoever had not been called, so that nobody keeps a seat for them yet
 
 
 class Now(msgspec.Struct, frozen=True, omit_defaults=True):

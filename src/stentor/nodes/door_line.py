@@ -70,7 +70,7 @@ class Lines:
 
     def __init__(self, settings: Settings, values: Board, shows: Mapping[str, board.Show]) -> None:
         self.tickets = self.places = 0  # given since the start
-        self.at_once = 0  # of these tickets, those for nobody who had been called: nobody else counts them
+        self.at_once = 0  # of the tickets: to whoever had not been called
         self.line_at_ms = 0  # of the newest value
         self._values, self._shows = values, shows
         self._tokens = Tokens(settings, shows)
@@ -105,13 +105,14 @@ class Lines:
         gate, now_s = self._gate(show), int(time.time())
         rank = _rank(gate, token)
         if gate.enter(rank):
-            self.at_once += not gate.was_called(rank)
-            return self._let_in(show, token, want, now_s)
+            given = self._let_in(show, token, want, now_s)
+            self.at_once += isinstance(given, Ticket) and not gate.is_called(rank)
+            return given
         if token is None and want is Want.IN:
-            given = self._give(show, gate, now_s)
-            if isinstance(given, Refused):
-                return given
-            token, text = given
+            placed = self._give(show, gate, now_s)
+            if isinstance(placed, Refused):
+                return placed
+            token, text = placed
         return self._wait(show, gate, token, text)
 
     def told(self, show: str, text: str) -> Waits | Refused:

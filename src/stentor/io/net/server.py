@@ -20,7 +20,7 @@ from stentor.formats import proxy
 from stentor.formats.problem import refusal
 from stentor.io.net.http import Ready, RequestReader, encode
 from stentor.io.net.loop import ENDED, TURN_S, Loop
-from stentor.io.net.sockets import accept, waited_s
+from stentor.io.net.sockets import accept, has_hung_up, waited_s
 from stentor.io.net.tls import wrap
 from stentor.model.http import Request, Response
 
@@ -236,9 +236,12 @@ class Server:
             self._expect(fd, connection, _IN)
 
     def _begin(self, fd: int, connection: _Connection) -> None:
-        """The connection's own bytes come next; most requests come with their connection."""
+        """The connection's own bytes come next; most requests come with their connection. No handshake is made with who
+        has gone away while they waited for it: where many wait too long, those are most of them."""
         try:
             if self._tls:
+                if has_hung_up(connection.sock):
+                    raise ConnectionResetError
                 connection.sock = wrap(connection.sock, self._tls)
         except OSError:  # it is gone already
             self._close(fd)

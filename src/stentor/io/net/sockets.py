@@ -9,6 +9,7 @@ import struct
 BACKLOG = 16_384  # of a crowd in one instant; the kernel takes less where net.core.somaxconn is lower
 _LAST_DATA_MS = struct.Struct("=I")
 _INFO_BYTES = 56  # of `struct tcp_info`, up to that field
+_ESTABLISHED = 1  # the first byte of `struct tcp_info`
 RCVBUF_BYTES = 16_384  # of a request we read little, of a listener nothing
 
 
@@ -52,6 +53,11 @@ def waited_s(sock: socket.socket) -> float:
     By the ticks of the kernel's clock (4 ms at 250 Hz): `tcpi_last_data_recv` of tcp(7).
     """
     return float(_LAST_DATA_MS.unpack(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)[-4:])[0]) / 1e3
+
+
+def has_hung_up(sock: socket.socket) -> bool:
+    """Whether the peer of a fresh connection has closed it, whatever it sent before."""
+    return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _ESTABLISHED
 
 
 def raise_descriptor_limit() -> int:
