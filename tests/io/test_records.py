@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -177,3 +178,21 @@ def test_what_is_not_a_database_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "stentor.sqlite3").write_bytes(b"not a database " * 100)
     with pytest.raises(RecordsError, match="not a database"):
         Records(f"sqlite:///{tmp_path}/stentor.sqlite3")
+
+
+def test_two_who_write_at_once_wait_for_each_other(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of one show is stored apart from what the crew wants of another."""
+    records.store(replace(SHOW, id="old", seats=()), _change(1))
+    ends = threading.Thread(target=records.store_over, args=("old", Phase.ENDED, 1))
+    fill = store._fill
+
+    def meanwhile(row: store.ShowRow, show: Show) -> None:
+        ends.start()
+        ends.join(0.3)  # it comes through, or waits for us
+        fill(row, show)
+
+    monkeypatch.setattr(store, "_fill", meanwhile)
+    records.store(SHOW, _change(2))
+    ends.join()
+    assert {stored.show.id: stored.phase for stored in records.latest()}["old"] is Phase.ENDED
+    assert records.revision() == 2

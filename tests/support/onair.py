@@ -93,10 +93,18 @@ class OnAir:
 
     def mount(self, rendition: str) -> str:
         """The address of a mount, with a ticket from the door."""
-        url = self.running.url("door", f"/s/{self.made.show}/join")
-        argv = ["curl", "-sf", "-X", "POST", url]
-        answer = subprocess.run(argv, env=self.running.environ, capture_output=True, check=True).stdout
-        return self.running.url("edge", f"/live/{json.loads(answer)['ticket']}/{rendition}")
+        given: dict[str, str] = {}
+
+        def has_ticket() -> bool:
+            """Who comes right behind others may have to wait for the usher to see that there are seats."""
+            url = self.running.url("door", f"/s/{self.made.show}/join?place={given.get('place', '')}")
+            argv = ["curl", "-sf", "-X", "POST", url]
+            answer = subprocess.run(argv, env=self.running.environ, capture_output=True, check=True).stdout
+            given.update(json.loads(answer))
+            return "ticket" in given
+
+        until(has_ticket, "the door gives a ticket")
+        return self.running.url("edge", f"/live/{given['ticket']}/{rendition}")
 
     def heard_at_least(self, path: Path, size: int) -> None:
         until(lambda: path.exists() and path.stat().st_size >= size, f"{path.name} has {size} bytes")

@@ -24,6 +24,7 @@ LIST_MAX = 100
 ACTIONS_MAX = 1_000  # changes of one show that are kept, the newest: a guest could press a button all evening
 BUSY_TIMEOUT_MS = 5_000
 MIGRATIONS = Path(__file__).with_name("migrations")
+_WRITES = {"stentor_writes": True}  # an option of connections
 _OF_THEIR_OWN = ("seats", "revoked")  # fields of a show that are no column as they are
 
 
@@ -56,9 +57,11 @@ class Records:
     def __init__(self, url: str) -> None:
         with _plain_errors():
             self._engine = _open(url)
-            with self._engine.begin() as connection:
+            writing = self._engine.execution_options(**_WRITES)
+            with writing.begin() as connection:
                 migrate(connection)
             self._session = sessionmaker(self._engine, expire_on_commit=False)
+            self._writing_session = sessionmaker(writing, expire_on_commit=False)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -121,7 +124,7 @@ class Records:
 
     @contextmanager
     def _writing(self) -> Iterator[Session]:
-        with _plain_errors(), self._session.begin() as session:
+        with _plain_errors(), self._writing_session.begin() as session:
             yield session
 
 
@@ -164,7 +167,10 @@ def _open(url: str) -> Engine:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
+    """Who is going to write waits for whoever writes before it reads: what it has read would be outdated else, and
+    SQLite would refuse it at once, whatever the time-out."""
+    writes = connection.get_execution_options().items() >= _WRITES.items()
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
