@@ -41,10 +41,11 @@ def refuse(status: int, code: str) -> bytes:
 
 
 class Station:
-    """Page, `now` and tickets as they should be; each connection to a mount does the next of `acts`."""
+    """Page, `now` and tickets as they should be; each connection to a mount does the next of `acts`, each request for a
+    ticket gets the next of `line` first."""
 
-    def __init__(self, *acts: Act) -> None:
-        self._acts = list(acts)
+    def __init__(self, *acts: Act, line: list[bytes] | None = None) -> None:
+        self._acts, self._line = list(acts), line or []
         self.asked: list[str] = []
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -58,6 +59,8 @@ class Station:
         if path.startswith("/live/"):
             act = self._acts.pop(0) if self._acts else lambda n: stream(n)
             return act(int(path.partition("from=")[2] or 0))
+        if path.partition("?")[0].endswith("/join") and self._line:
+            return self._line.pop(0)
         body = {"ticket": "T" * 64, "phase": "live", "end_n": END_N}
         return respond(json.dumps(body).encode() if path != "/s/x" else b'<i>{"edge_port": 0}</i>')
 
@@ -153,3 +156,16 @@ def test_links(url: str, link: Link) -> None:
 def test_bad_links_are_refused(url: str) -> None:
     with pytest.raises(BadLink):
         Link.parse(url)
+
+
+def waits(place: str) -> bytes:
+    return respond(json.dumps({"place": place, "next_poll_ms": 1}).encode(), "202 Accepted")
+
+
+def test_who_waits_in_line_comes_again_with_the_same_place():
+    line = [waits("P" * 64), waits("P" * 64), refuse(403, "place-forged"), waits("Q" * 64)]
+    station = Station(lambda n: stream(1, *range(1, END_N)), line=line)
+    listener = asyncio.run(station.hear())
+    assert listener.fine and listener.ended
+    places = [path.partition("place=")[2][:1] for path in station.asked if "/join" in path]
+    assert places == ["", "P", "P", "", "Q"], "a place that is none any more is given up, no other"

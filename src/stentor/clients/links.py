@@ -13,6 +13,7 @@ import httpx
 
 BODY_BYTES_MAX = 256 * 1024  # of a page or an answer in JSON
 RETRY_AFTER_S_MAX = 10.0
+POLL_MS = 5_000  # of who waits in line and is told nothing else
 
 _PAGE = re.compile(r"/s/([\w-]{1,64})/?")
 _MOUNT = re.compile(r"(/live/[\w-]{1,128})(?:/([\w-]{1,16})(?:\.\w{1,4})?)?/?")
@@ -30,6 +31,14 @@ class Refused(Exception):
     def __init__(self, reason: str, *, final: bool, retry_after_s: float = 1.0) -> None:
         super().__init__(reason)
         self.final, self.retry_after_s = final, retry_after_s
+
+
+class InLine(Refused):
+    """Seats are taken, and `place` is the place in line to come again with."""
+
+    def __init__(self, place: str, poll_ms: int) -> None:
+        super().__init__("waiting in line", final=False, retry_after_s=min(poll_ms / 1000, RETRY_AFTER_S_MAX))
+        self.place = place
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +69,8 @@ def renewed(mount: str, ticket: str) -> str:
 
 
 def check(response: httpx.Response, body: bytes) -> None:
-    """Raises `Refused` unless the answer is a 200."""
-    if response.status_code == HTTPStatus.OK:
+    """Raises `Refused` unless the answer is a 200, or a 202: whoever asked has a place in line."""
+    if response.status_code in (HTTPStatus.OK, HTTPStatus.ACCEPTED):
         return
     reason = f"{response.status_code} from {response.url.host}:{response.url.port or ''}"
     if response.headers.get("content-type", "").startswith("application/problem+json"):
@@ -107,11 +116,15 @@ async def now(client: httpx.AsyncClient, page: str) -> dict[str, Any]:
     return await fetch_object(client, "GET", f"{page}/now")
 
 
-async def join(client: httpx.AsyncClient, page: str) -> str:
-    """Ask the door for a ticket; -> the URL of the mount without its rendition. Raises as `fetch`."""
+async def join(client: httpx.AsyncClient, page: str, place: str = "") -> str:
+    """Ask the door for a ticket, with the place in line that it gave before; -> the URL of the mount without its
+    rendition. Raises `InLine`, and as `fetch`."""
     config = _EDGE_PORT.search((await fetch(client, "GET", page)).decode(errors="replace"))
-    ticket = (await fetch_object(client, "POST", f"{page}/join")).get("ticket")
+    answer = await fetch_object(client, "POST", f"{page}/join" + (f"?place={place}" if place else ""))
+    ticket, given = answer.get("ticket"), str(answer.get("place", ""))
     if not ticket:
+        if _TICKET.fullmatch(given):
+            raise InLine(given, int(answer.get("next_poll_ms", 0)) or POLL_MS)
         raise Refused(f"no ticket from {page}/join", final=False)
     origin = httpx.URL(page)
     port = int(config[1]) if config else 0  # 0: the edges stand behind the page's own origin

@@ -17,7 +17,7 @@ import httpx
 
 from stentor.clients import links
 from stentor.clients.ear import Ear
-from stentor.clients.links import Link, Refused
+from stentor.clients.links import InLine, Link, Refused
 from stentor.core.heard import Heard, NotAStream, Whole
 from stentor.formats import chunks
 from stentor.model.grid import Grid
@@ -50,6 +50,7 @@ class Listener:
     _trouble: str = ""  # what the last connection failed of
     _mount: str = ""
     _given_back: bool = False  # a ticket, since the last chunk
+    _place: str = ""  # in line, as the door gave it
     _tries: int = 0
     _empty: int = 0
     _clock_s: float = 0.0  # the server's Unix time less our monotonic clock
@@ -68,11 +69,15 @@ class Listener:
         self._tries += 1
         try:
             if not self._mount:
-                self._mount = await links.join(client, self.link.page)
+                self._mount = await links.join(client, self.link.page, self._place)
                 self.joins += 1
             await self._stream(client)
             self._empty = self._empty + 1 if self._tries else 0
             self.ended = self._empty >= EMPTY_MAX or await self._is_over(client, refused=False)
+        except InLine as line:
+            self._place, self._trouble = line.place, str(line)
+            self.ended = await self._is_over(client, refused=True)
+            return line.retry_after_s
         except Refused as refusal:
             self._refused(refusal)
             self.ended = not refusal.final and await self._is_over(client, refused=True)
@@ -92,6 +97,9 @@ class Listener:
         self.refusals += 1
         self._trouble = str(refusal)
         if not refusal.final:
+            return
+        if self._place and not self._mount:  # it is none any more
+            self._place = ""
             return
         if self._given_back or not (self.link.page and self._mount):
             self.problem = str(refusal)
