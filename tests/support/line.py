@@ -60,7 +60,12 @@ class Line:
         deadline = time.monotonic() + WITHIN_S
         while True:
             url = self.running.url("door", f"/s/{self.show}/{path}")
-            answer = self._http.request(method, url, **options)
+            try:
+                answer = self._http.request(method, url, **options)
+            except httpx.ReadError:  # a door that is just starting, or was killed
+                assert time.monotonic() < deadline, f"no answer from {path}"
+                time.sleep(0.1)
+                continue
             if answer.status_code != 503 or "More people ask" not in answer.text or time.monotonic() > deadline:
                 return answer
             time.sleep(float(answer.headers["retry-after"]))
