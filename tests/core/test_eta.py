@@ -47,6 +47,7 @@ def test_the_formula() -> None:
 
 def test_the_end_of_the_show() -> None:
     assert chance(99, PACE, 50) == 0.5 and chance(99, PACE, 0) == 0.0
+    assert chance(99, PACE, 5e-324) == chance(0, PACE._replace(rate_mps=1), 5e-324) == 0.0
     assert chance(99, PACE, 500) == 1.0 and chance(9_999, PACE, 50) == 0.0
     assert ends_at_ms(1_000, 0) == (1_000 + SHOW_MS_ASSUMED, True)
     assert ends_at_ms(1_000, 2_000) == (2_000, False)

@@ -83,7 +83,7 @@ def chance(places_ahead: int, pace: Pace, left_s: float) -> float | None:
         return 1.0
     if not _known(pace):
         return None
-    z = log(left_s * pace.rate_mps / 1000 / k) / _spread(k, pace)
+    z = (log(left_s) + log(pace.rate_mps / 1000 / k)) / _spread(k, pace)  # the product of both may be too small
     return round(1 / (1 + exp(-min(max(LOGISTIC * z, -50.0), 50.0))), 2)
 
 
