@@ -90,6 +90,13 @@ def test_without_a_draw_who_comes_first_is_first(tmp_path: Path) -> None:
     assert hall.look().called == 0
 
 
+def test_who_plays_hls_takes_a_seat(tmp_path: Path) -> None:
+    hall = Hall(tmp_path, draw_in_s=None)
+    hall.board.put("edge-0", board.Edge(at_ms=2, pid=1, listeners=1, hls_signed=2, hls_estimated=1))
+    hall.join(range(1, 9), hall.now_s)
+    assert hall.look().called == CAP - 4
+
+
 def test_before_the_draw_places_are_only_gathered(tmp_path: Path) -> None:
     hall = Hall(tmp_path, draw_in_s=60)
     hall.join(range(1, 9), hall.now_s)

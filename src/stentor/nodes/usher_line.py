@@ -122,7 +122,7 @@ def _mono_ms() -> int:
 
 
 def _edge(value: board.Edge) -> Said:
-    return Said(value.at_ms, value.pid, value.arrivals, value.listeners)
+    return Said(value.at_ms, value.pid, value.arrivals, value.seats)
 
 
 def _door(value: board.Door) -> Said:
