@@ -269,5 +269,14 @@ def test_no_seat_is_kept_twice_for_who_was_called_and_asks_again(tmp_path: Path)
     assert hall.look().gate is Gate.FREE
     hall.board.put("door-0", board.Door(2, 7, tickets=6))
     assert hall.look().called == 2
-    hall.board.put("door-0", board.Door(3, 7, tickets=9, at_once=3))
+    hall.board.put("door-0", board.Door(3, 7, tickets=9, at_once=3, at_once_by={"friday": 3}))
     assert hall.look().called == 5
+
+
+def test_tickets_of_another_show_keep_no_seat_of_this_one(tmp_path: Path) -> None:
+    hall = Hall(tmp_path, draw_in_s=None)
+    hall.desk(cap=1_000)
+    hall.board.put("door-0", board.Door(1, 7))
+    assert hall.look().gate is Gate.FREE
+    hall.board.put("door-0", board.Door(2, 7, tickets=9, at_once=9, at_once_by={"saturday": 7, "friday": 2}))
+    assert hall.look().called == 2

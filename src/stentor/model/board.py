@@ -261,6 +261,7 @@ class Door(msgspec.Struct, frozen=True, omit_defaults=True):
     shed: int = 0
     line_at_ms: int = 0  # of the `Line` that it goes by
     at_once: int = 0  # of the tickets: to whoever had not been called, so that nobody keeps a seat for them yet
+    at_once_by: dict[str, int] = {}  # the same by show, of those that are announced
 
 
 class Now(msgspec.Struct, frozen=True, omit_defaults=True):
