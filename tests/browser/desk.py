@@ -29,7 +29,10 @@ CREW_STATE: dict[str, Any] = {
     },
     "stage": {"at_ms": 1_000_000, "show": "night", "phase": "live", "tape": {"first_n": 3, "problem": "disk full"}},
     "levels": {"at_ms": 1_000_000, "dbfs": {"ada": -12.0, "program": -15.0}},
-    "edges": {"workers": 1, "silent": 0, "listeners": 1234, "by_rendition": {"opus": 1234}, "skips": 0, "drops": 0},
+    "edges": {
+        "workers": 1, "silent": 0, "listeners": 1234, "by_rendition": {"opus": 1234},
+        "hls_signed": 0, "hls_estimated": 0, "skips": 0, "drops": 0,
+    },
     "usher": {"at_ms": 1_000_000}, "stage_show": "night",
     "age_ms": {"stage": 10, "levels": 10, "usher": 9_000, "edges": 10, "doors": 10, "line": 10},
     "line": None, "ladder": None, "joins_hz": None,

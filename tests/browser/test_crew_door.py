@@ -57,10 +57,17 @@ def _ordered(page: Page, desk: Desk, path: str, body: dict[str, Any]) -> None:
 
 
 def test_the_figures_of_the_door(browse: Browse, desk: Desk) -> None:
-    desk.say(line=QUEUE, ladder=LADDER, joins_hz=3.5, edges={"listeners": 4_990}, doors={"shed": 41})
+    desk.say(
+        line=QUEUE,
+        ladder=LADDER,
+        joins_hz=3.5,
+        edges={"listeners": 4_970, "hls_signed": 12, "hls_estimated": 8},
+        doors={"shed": 41},
+    )
     page = _page(browse, desk)
     expect(page.locator("#listeners")).to_have_text("4,990")
     expect(page.locator("#of-seats")).to_have_text("of 5,000 seats")
+    expect(page.locator("#by-hls")).to_have_text("(of these by HLS: 12 counted, about 8 estimated)")
     for id_, words in (("#waiting", "1,310"), ("#a-minute", "42"), ("#a-second", "3.5"), ("#called", "12")):
         expect(page.locator(id_)).to_have_text(words)
     expect(page.locator("#gate")).to_have_text("In line: one comes in as there is room. All seats are taken.")

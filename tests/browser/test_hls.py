@@ -78,6 +78,22 @@ def test_without_streams_hls_js_plays_and_the_show_turns_into_its_recording(
     until(page, "audio.src.endsWith('/replay.m4a') && audio.currentTime > 0.5")
 
 
+def test_whoever_plays_says_so_and_stops_when_the_ticket_is_revoked(announce: Announce, browse: Browse) -> None:
+    made = announce()
+    page = browse("about:blank", script=NO_STREAMS)
+    page.goto(made.listener_link)
+    with page.expect_response(re.compile(r"/live/[^/]+/beacon$")) as beacon:
+        press(page)
+    assert beacon.value.status == 204
+    until(page, HEARD)
+    problem = {"code": "ticket-revoked", "status": 403}
+    page.route(re.compile(r"/beacon$"), lambda route: route.fulfill(status=403, json=problem))
+    page.reload()
+    press(page)
+    expect(page.get_by_text("Your ticket was revoked by the crew of this show.")).to_be_visible()
+    until(page, "audio.paused && stentor.position_s === null")
+
+
 def test_reloads_that_a_proxy_cuts_are_made_again(announce: Announce, browse: Browse) -> None:
     made = announce()
     page = browse("about:blank", script=NO_STREAMS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from stentor.core.actions import RUNGS, said, who
+from stentor.core.actions import RUNGS, said, who, written
 from stentor.core.desk_door import RUNG_MAX
 from stentor.formats.crew import (
     BeaconOrder,
@@ -75,3 +75,8 @@ def test_who_did_it() -> None:
 
 def test_every_step_of_the_ladder_has_words() -> None:
     assert len(RUNGS) == RUNG_MAX + 1
+
+
+def test_padding_is_not_kept() -> None:
+    assert written(NoticeOrder(" " * 10_000 + "Soon\n" + "\t" * 10_000 + "again")) == '{"text":"Soon again"}'
+    assert written(RevokeOrder(seqs=((1, 2),))) == msgspec.json.encode(RevokeOrder(seqs=((1, 2),))).decode()

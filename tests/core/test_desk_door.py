@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from stentor.core import desk_door
+from stentor.formats import seqs
 from stentor.formats.crew import RevokeOrder
 from stentor.formats.refusal import Reason, Refusal
 from stentor.model.board import Revoked, Show
@@ -106,11 +107,11 @@ def test_one_order_is_bounded_too(fields: dict[str, Any]) -> None:
 
 @given(RANGES)
 def test_merged_ranges_hold_the_same_numbers_and_are_apart(ranges: list[tuple[int, int]]) -> None:
-    merged = desk_door.merged(ranges)
+    merged = seqs.merged(ranges)
 
     def numbers(of: Any) -> set[int]:
         return {n for first, last in of for n in range(first, last + 1)}
 
     assert numbers(merged) == numbers(ranges)
     assert all(one[1] + 1 < other[0] for one, other in itertools.pairwise(merged))
-    assert desk_door.merged(merged) == merged
+    assert seqs.merged(merged) == merged

@@ -68,26 +68,35 @@ def test_a_show_is_known_before_its_now_object_and_after_the_desk_forgot_it() ->
     early = ask("/s/talk/now", now_text=lambda show: None)
     assert (early.status, code(early), header(early, "Retry-After")) == (503, "now-not-yet", "2")
     assert ask("/s/talk", now_text=lambda show: None).status == 200
-    assert [ask(path, shows={}).status for path in ("/s/talk", "/s/talk/now", "/s/talk/join")] == [200, 200, 200]
+    assert [ask(path, shows={}).status for path in ("/s/talk", "/s/talk/now")] == [200, 200]
+    assert ask("/s/talk/join", "POST", shows={}).status == 200
 
 
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_join_gives_a_ticket_that_nobody_keeps(method: str) -> None:
-    response = ask("/s/talk/join", method)
+def test_join_gives_a_ticket_that_nobody_keeps() -> None:
+    response = ask("/s/talk/join", "POST")
     assert json.loads(response.body or b"") == {"ticket": "T-talk", "seq": 7, "expires_ms": 99_000}
     assert header(response, "Cache-Control") == "no-store"
     assert header(response, "Access-Control-Allow-Origin") == "*"
 
 
-@pytest.mark.parametrize("path", ["/s/talk/join", "/s/talk/listen.mp3"])
-def test_without_numbers_there_are_no_tickets(path: str) -> None:
-    response = ask(path, join=lambda *_: NO_TICKETS)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_whoever_only_looks_gets_neither_ticket_nor_place(method: str) -> None:
+    """Link previews and crawlers ask for every address that they find."""
+    asked: list[str] = []
+    response = ask("/s/talk/join", method, join=lambda show, *_: asked.append(show) or WAITS)
+    assert (response.status, code(response), header(response, "Allow")) == (405, "post-to-join", "POST, OPTIONS")
+    assert "/s/talk/wait" in json.loads(response.body or b"")["detail"]
+    assert not asked
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/s/talk/join"), ("GET", "/s/talk/listen.mp3")])
+def test_without_numbers_there_are_no_tickets(method: str, path: str) -> None:
+    response = ask(path, method, join=lambda *_: NO_TICKETS)
     assert (response.status, code(response), header(response, "Retry-After")) == (503, "no-tickets", "2")
 
 
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_whoever_has_to_wait_gets_a_place(method: str) -> None:
-    response = ask("/s/talk/join", method, join=lambda *_: WAITS)
+def test_whoever_has_to_wait_gets_a_place() -> None:
+    response = ask("/s/talk/join", "POST", join=lambda *_: WAITS)
     assert (response.status, response.body) == (202, WAITS.body())
     assert header(response, "Cache-Control") == "no-store"
 
@@ -95,8 +104,9 @@ def test_whoever_has_to_wait_gets_a_place(method: str) -> None:
 @pytest.mark.parametrize(("what", "want"), [("join", Want.IN), ("listen.mp3", Want.KEPT)])
 def test_a_place_is_shown_in_the_query(what: str, want: Want) -> None:
     asked: list[tuple[str, str, Want]] = []
-    ask(f"/s/talk/{what}", query={"place": "PLACE"}, join=lambda *given: asked.append(given) or WAITS)
-    ask(f"/s/talk/{what}", join=lambda *given: asked.append(given) or WAITS)
+    method = "POST" if what == "join" else "GET"
+    ask(f"/s/talk/{what}", method, query={"place": "PLACE"}, join=lambda *given: asked.append(given) or WAITS)
+    ask(f"/s/talk/{what}", method, join=lambda *given: asked.append(given) or WAITS)
     assert asked == [("talk", "PLACE", want), ("talk", "", want)]
 
 

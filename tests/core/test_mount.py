@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stentor.core.mount import Index, Listen, No, Pull, View, answer, head, is_put_off, probe
+from stentor.core.mount import Beacon, Index, Listen, No, Pull, View, answer, head, heard_beacon, is_put_off, probe
 from stentor.formats import ticket
 from stentor.model.grid import Grid
 from stentor.model.http import Request, Response
@@ -31,7 +31,7 @@ def token(show: str = SHOW, key: bytes = KEY, **changes: Any) -> str:
 
 def ask(
     path: str, method: str = "GET", show: str = SHOW, full: bool = False, now: int = NOW, **headers: str
-) -> Listen | Index | Pull | No | Response:
+) -> Listen | Index | Beacon | Pull | No | Response:
     path, _, query = path.partition("?")
     fields = dict(pair.split("=") for pair in query.split("&") if pair)
     lower = {name.replace("_", "-").lower(): value for name, value in headers.items()}
@@ -169,3 +169,16 @@ def test_strangers_are_put_off_before_those_who_come_back() -> None:
     assert put_off == set(ticket.Class) - {ticket.Class.RECONNECT}
     others = ("/live/show-1/now", "/live/0123456789abcdefghijkl/opus/1.mp4", "/healthz", "/", f"/live/{'!' * 64}/opus")
     assert not any(map(is_put_off, others))
+
+
+def test_a_beacon_is_of_whoever_has_a_ticket() -> None:
+    assert ask(f"/live/{token()}/beacon") == Beacon(TOKEN)
+    assert refused(ask(f"/live/{token(seq=REVOKED)}/beacon")) == (403, "ticket-revoked")
+    assert refused(ask(f"/live/{token(key=b'x' * 32)}/beacon")) == (403, "ticket-forged")
+
+
+def test_the_answer_to_a_beacon_is_nobody_elses() -> None:
+    found = heard_beacon("abc")
+    assert (found.status, found.body) == (204, b"")
+    assert {("Cache-Control", "no-store"), ("Stentor-Ticket", "abc")} <= set(found.headers)
+    assert "Stentor-Ticket" not in dict(heard_beacon("").headers)

@@ -59,6 +59,14 @@ def test_edges_are_summed_and_the_silent_left_out() -> None:
     assert (totals.by_rendition, totals.bytes_sent, totals.worst_late_ms) == ({"opus": 3, "mp3": 1}, 15, 9)
 
 
+def test_listeners_by_hls_are_apart_and_a_worker_under_two_names_counts_once() -> None:
+    before = Edge(at_ms=NOW - 1_000, pid=7, listeners=3, hls_signed=1, hls_estimated=5)
+    now = Edge(at_ms=NOW, pid=7, listeners=2, hls_signed=2, hls_estimated=4)
+    totals = edge_totals([now, before, Edge(at_ms=NOW, pid=8, listeners=1, hls_signed=1)], NOW)
+    assert (totals.workers, totals.silent) == (2, 0)
+    assert (totals.listeners, totals.hls_signed, totals.hls_estimated) == (3, 3, 4)
+
+
 def test_doors_are_summed_and_the_silent_left_out() -> None:
     one = Door(at_ms=NOW, requests=9, tickets=3, places=4, refused=1, shed=2)
     two = Door(at_ms=NOW - 5_000, requests=1, tickets=1, places=1, refused=1, shed=1)

@@ -151,6 +151,10 @@ def test_to_take_a_place_leads_to_its_page(joined: Waits | Ticket, location: str
 def test_where_no_place_can_be_had_that_is_said() -> None:
     response = ask("wait", "POST", join=lambda *_: Refused(503, "no-places", "No places", retry_after_s=2))
     assert (response.status, header(response, "Retry-After")) == (503, "2")
+    assert header(response, "Content-Type") == "text/html" and "No places." in text(response)
+    assert 'href="/s/talk/wait"' in text(response) and header(response, "Cache-Control") == "no-store"
+    asked = ask("wait", "POST", json_=True, join=lambda *_: FORGED)
+    assert (asked.status, json.loads(text(asked))["code"]) == (403, "place-forged")
 
 
 def test_the_wait_as_json() -> None:

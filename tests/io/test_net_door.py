@@ -50,7 +50,7 @@ def test_where_a_key_is_revoked_the_next_one_mints(house):
     now = int(time.time())
     house.board.put("desk", board.Desk(2, (structs.replace(SHOW, revoked=board.Revoked((now // 3600 % 128, 128))),)))
     house.door.look()
-    body = json.loads(house.ask("/s/show-1/join").body)
+    body = json.loads(house.ask("/s/show-1/join", "POST").body)
     files = GroupKeys(house.settings.keys_dir, house.settings.edge_group)
     second = {129: files.show(ticket.show_tag("show-1"), 129)}
     token = ticket.check(body["ticket"], second, ticket.show_tag("show-1"), now, group=1)
@@ -58,9 +58,9 @@ def test_where_a_key_is_revoked_the_next_one_mints(house):
 
 
 def test_no_number_comes_twice_over_a_restart(house, tmp_path):
-    seen = [json.loads(house.ask("/s/show-1/join").body)["seq"] for _ in range(3)]
+    seen = [json.loads(house.ask("/s/show-1/join", "POST").body)["seq"] for _ in range(3)]
     again = House(tmp_path)
-    seen += [json.loads(again.ask("/s/show-1/join").body)["seq"] for _ in range(3)]
+    seen += [json.loads(again.ask("/s/show-1/join", "POST").body)["seq"] for _ in range(3)]
     again.close()
     assert len(set(seen)) == 6
 
@@ -105,7 +105,7 @@ def test_a_new_show_is_known_once_the_desk_pokes(house):
 def test_without_the_desk_what_it_said_last_still_holds(house):
     house.board.drop("desk")
     house.door.look()
-    assert house.ask("/s/show-1/join").status == 200
+    assert house.ask("/s/show-1/join", "POST").status == 200
 
 
 def test_a_path_of_the_board_is_no_path_of_a_request(house):
@@ -119,18 +119,18 @@ def test_without_pages_there_are_tickets(tmp_path, capsys):
     assert "page listen/index.html: No such file" in capsys.readouterr().out
     page = house.ask("/s/show-1")
     assert (page.status, json.loads(page.body)["code"]) == (503, "page-missing")
-    assert house.ask("/s/show-1/join").status == 200
+    assert house.ask("/s/show-1/join", "POST").status == 200
     house.close()
 
 
 def test_without_numbers_the_door_says_so(house):
     (house.settings.keys_dir / "ticket.seq").write_bytes(b"junk")
-    refused = house.ask("/s/show-1/join")
+    refused = house.ask("/s/show-1/join", "POST")
     assert (refused.status, json.loads(refused.body)["code"]) == (503, "no-tickets")
 
 
 def test_counters_on_the_board(house):
-    house.ask("/s/show-1/join")
+    house.ask("/s/show-1/join", "POST")
     house.ask("/nothing")
     house.door.publish()
     value = house.board.get("door-0", board.Door)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from stentor.io.net import http
 from stentor.io.net.http import BODY_BYTES_MAX, PIPELINED_MAX, RequestReader, encode
 from stentor.model.http import Response
 
@@ -122,3 +123,11 @@ def test_an_endless_answer_has_no_length_and_closes():
     data = encode(Response(200, (), None), keep_alive=True)
     assert b"Content-Length" not in data and b"Connection: close" in data
     assert b"Content-Length" not in encode(Response(204))
+
+
+def test_heads_with_what_is_of_one_person_are_not_kept() -> None:
+    before = http._start.cache_info().currsize
+    for name in ("Location", "Stentor-Ticket"):
+        head = http.encode(Response(307, ((name, "/live/only-mine/mp3"),)))
+        assert f"{name}: /live/only-mine/mp3\r\n".encode() in head
+    assert http._start.cache_info().currsize == before

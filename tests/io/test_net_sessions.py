@@ -16,6 +16,7 @@ import pytest
 from stentor.core import keys
 from stentor.formats import ticket
 from stentor.io.board import Board
+from stentor.io.sessions import Sessions
 from stentor.io.wake import BOARD, TAKEN, Caller
 from stentor.model import board
 from stentor.nodes import admission
@@ -302,3 +303,70 @@ def test_an_old_datagram_ends_nobody(station: Station) -> None:
     station.edge.admission.heard([TAKEN + (7).to_bytes(4, "big"), TAKEN, b"ring", TAKEN + b"junk of some length"])
     station.publish(1)
     station.until(lambda: client.read() and client.body == station.expected(1, 1))
+
+
+def visit(station: Station, text: str, name: str = "index.m3u8", method: str = "GET") -> Client:
+    client = station.request(f"/live/{text}/{name}", method)
+    station.until(lambda: client.whole_head)
+    return client
+
+
+def by_hls(station: Station) -> tuple[int, int, int]:
+    value = counted(station)
+    return value.listeners, value.hls_signed, value.hls_estimated
+
+
+def test_who_plays_hls_has_a_seat_known_or_estimated(station: Station) -> None:
+    first, second = station.ticket(), station.ticket()
+    for text in (first, first, second):
+        assert visit(station, text).status == 200
+    visit(station, station.ticket(), method="HEAD")
+    assert by_hls(station) == (0, 0, 2)
+    answered = visit(station, first, "beacon")
+    assert (answered.status, answered.headers["cache-control"], answered.body) == (204, "no-store", b"")
+    assert by_hls(station) == (0, 1, 1)
+    assert counted(station).seats == 2
+    assert visit(station, answered.headers["stentor-ticket"], "beacon").status == 204
+    assert by_hls(station) == (0, 1, 1)
+
+
+def test_whoever_listens_otherwise_has_one_seat(station: Station) -> None:
+    text = station.ticket()
+    visit(station, text)
+    visit(station, text, "beacon")
+    station.listen(ticket=text)
+    station.until(lambda: by_hls(station) == (1, 0, 0))
+    visit(station, text)
+    visit(station, text, "beacon")
+    assert by_hls(station) == (1, 0, 0)
+
+
+def test_hls_seen_at_another_worker_is_counted_there(station: Station) -> None:
+    text = station.ticket(seq=5)
+    visit(station, text, "beacon")
+    assert by_hls(station) == (0, 1, 0)
+    other = Sessions(station.settings.run_dir / "visits", pid=os.getpid() + 1)
+    other.take(5)
+    station.edge.admission.sweep()
+    assert by_hls(station) == (0, 0, 0)
+    visit(station, text, "beacon")
+    station.edge.admission.sweep()
+    assert by_hls(station) == (0, 1, 0)
+    other.close()
+
+
+def test_a_revoked_ticket_has_no_seat_by_hls_and_its_beacon_says_why(station: Station) -> None:
+    texts = [station.ticket(seq=seq) for seq in (7, 8, 9)]
+    for text in texts:
+        visit(station, text)
+        visit(station, text, "beacon")
+    revoke(station, board.Revoked(seqs=((8, 8),)))
+    station.until(lambda: by_hls(station) == (0, 2, 0))
+    assert refused(station, texts[1], "beacon") == "ticket-revoked"
+    assert by_hls(station) == (0, 2, 0)
+
+
+def test_another_show_begins_with_nobody(station: Station) -> None:
+    visit(station, station.ticket())
+    station.edge.admission.look("another")
+    assert by_hls(station) == (0, 0, 0)

@@ -34,5 +34,8 @@ def test_tickets_at_once_are_told_from_those_of_who_was_called(tmp_path: Path) -
     assert (lines.tickets, lines.at_once) == (2, 0)
     assert isinstance(lines.join("friday", "", Want.IN), Ticket)
     assert isinstance(lines.join("friday", "", Want.IN), Waits)
-    assert (lines.tickets, lines.at_once) == (3, 1)
+    assert (lines.tickets, lines.at_once, dict(lines.at_once_by)) == (3, 1, {"friday": 1})
+    del shows["friday"]
+    lines.look()
+    assert not lines.at_once_by, "bounded by what is announced"
     lines.close()

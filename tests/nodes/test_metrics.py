@@ -35,6 +35,13 @@ def test_workers_have_samples_of_their_own(values: Board) -> None:
     assert found["stentor_edge_late_seconds_max", (("worker", "1"),)] == 0.25
 
 
+def test_listeners_by_hls_are_counted_or_estimated(values: Board) -> None:
+    values.put("edge-0", board.Edge(at_ms=1, hls_signed=3, hls_estimated=2))
+    found = samples(values)
+    assert found["stentor_edge_hls_listeners", (("how", "signed"), ("worker", "0"))] == 3
+    assert found["stentor_edge_hls_listeners", (("how", "estimated"), ("worker", "0"))] == 2
+
+
 def test_lines_have_their_shows_name(values: Board) -> None:
     values.put("line-friday", board.Line(at_ms=1, gate=board.Gate.QUEUE, waiting=7, free=-2, rate_mps=1_500))
     found = samples(values)

@@ -90,6 +90,13 @@ def test_without_a_draw_who_comes_first_is_first(tmp_path: Path) -> None:
     assert hall.look().called == 0
 
 
+def test_who_plays_hls_takes_a_seat(tmp_path: Path) -> None:
+    hall = Hall(tmp_path, draw_in_s=None)
+    hall.board.put("edge-0", board.Edge(at_ms=2, pid=1, listeners=1, hls_signed=2, hls_estimated=1))
+    hall.join(range(1, 9), hall.now_s)
+    assert hall.look().called == CAP - 4
+
+
 def test_before_the_draw_places_are_only_gathered(tmp_path: Path) -> None:
     hall = Hall(tmp_path, draw_in_s=60)
     hall.join(range(1, 9), hall.now_s)
@@ -262,5 +269,14 @@ def test_no_seat_is_kept_twice_for_who_was_called_and_asks_again(tmp_path: Path)
     assert hall.look().gate is Gate.FREE
     hall.board.put("door-0", board.Door(2, 7, tickets=6))
     assert hall.look().called == 2
-    hall.board.put("door-0", board.Door(3, 7, tickets=9, at_once=3))
+    hall.board.put("door-0", board.Door(3, 7, tickets=9, at_once=3, at_once_by={"friday": 3}))
     assert hall.look().called == 5
+
+
+def test_tickets_of_another_show_keep_no_seat_of_this_one(tmp_path: Path) -> None:
+    hall = Hall(tmp_path, draw_in_s=None)
+    hall.desk(cap=1_000)
+    hall.board.put("door-0", board.Door(1, 7))
+    assert hall.look().gate is Gate.FREE
+    hall.board.put("door-0", board.Door(2, 7, tickets=9, at_once=9, at_once_by={"saturday": 7, "friday": 2}))
+    assert hall.look().called == 2

@@ -96,7 +96,8 @@ def test_places(line: Line, mint: Mint, how: str) -> None:
     spoil, code = SPOILED[how]
     place = spoil(mint, Kind.PLACE)
     for path in (f"join?place={place}", f"place/{place}", f"wait/{place}", f"listen.mp3?place={place}"):
-        refused(line.ask(path, headers={"Accept": "application/json"}), f"place-{code}")
+        method = "POST" if path.startswith("join") else "GET"
+        refused(line.ask(path, method, headers={"Accept": "application/json"}), f"place-{code}")
     page = line.ask(f"wait/{place}")  # as a browser without JavaScript has it
     assert page.status_code == 403 and "Back to the line" in page.text
 

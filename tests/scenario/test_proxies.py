@@ -32,7 +32,7 @@ def with_ports(name: str, running: Running) -> str:
 
 def nginx(running: Running, port: int, tmp: Path) -> list[str]:
     text = with_ports("nginx.conf", running).replace("listen 443 ssl", f"listen 127.0.0.1:{port} ssl")
-    text = text.replace("/etc/stentor/tls/", f"{tmp}/")
+    text = text.replace("/etc/stentor/tls/", f"{tmp}/").replace("/var/log/nginx/", f"{tmp}/")
     places = "".join(
         f"{kind}_temp_path {tmp}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
@@ -101,6 +101,7 @@ def test_a_show_behind_one_public_origin(name: str, tmp_path: Path) -> None:
         on_air.speak(made.crew_link)  # WHIP by way of the proxy, media past it
         assert b"<audio" in curl(f"/s/{made.show}") and json.loads(curl(f"/s/{made.show}/now"))["show"] == made.show
         ticket = json.loads(curl(f"/s/{made.show}/join", "-X", "POST"))["ticket"]
+        curl(f"/s/{made.show}/listen.m3u", "-e", f"{origin}/live/{ticket}/x", "-G", "-d", f"place={ticket}")
         raw = tmp_path / "heard.opus"
         on_air.play("curl", "-sN", f"{origin}/live/{ticket}/opus", output=raw)
         on_air.heard_at_least(raw, 20_000)
@@ -113,6 +114,9 @@ def test_a_show_behind_one_public_origin(name: str, tmp_path: Path) -> None:
         on_air.end()
         until(lambda: curl(f"/archive/{made.show}/replay.mp3", "-r", "0-99"), "the replay is there")
         on_air.assert_heard_is_taped({"opus": raw})
+        logs = [path.read_text() for path in tmp_path.glob("*.log") if path.name in ("stentor.log", "proxy.log")]
+        assert not any(ticket in text for text in logs), "whoever reads a log could come in by it"
+        assert name != "nginx" or any("/live/-/index.m3u8" in text for text in logs)
 
 
 def test_a_proxy_that_cuts_idle_streams_finds_none(tmp_path: Path) -> None:

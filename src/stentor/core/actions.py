@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from stentor.formats.invite import one_line
 from stentor.model.board import Seat, Show
 
 RUNGS = (
@@ -25,6 +26,13 @@ def who(by: str, show: Show) -> str:
     """Whose link has a hash that begins with `by`."""
     holder = next((seat.name for seat in show.seats if seat.token_hash.startswith(by)), "a link since replaced")
     return _BY.get(by, holder)
+
+
+def written(order: msgspec.Struct) -> str:
+    """An order as JSON for the records: text in one line without padding, as it is checked and carried out."""
+    fields = msgspec.to_builtins(order)
+    lines = {name: one_line(value) if isinstance(value, str) else value for name, value in fields.items()}
+    return msgspec.json.encode(lines).decode()
 
 
 def said(what: str, show: Show) -> str:

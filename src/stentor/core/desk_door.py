@@ -4,12 +4,11 @@ which tickets are void. As in `core.desk`, an order that changes nothing returns
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from msgspec.structs import replace
 
 from stentor.formats.crew import RevokeOrder
 from stentor.formats.refusal import Reason, Refusal, clean_line, same_or
+from stentor.formats.seqs import merged
 from stentor.formats.ticket import Class
 from stentor.model.board import Revoked, Show
 
@@ -69,17 +68,6 @@ def set_revoked(show: Show, order: RevokeOrder) -> Show | Refusal:
     )
     full = _full(revoked)
     return Refusal(Reason.REVOKED_FULL, full) if full else same_or(show, replace(show, revoked=revoked))
-
-
-def merged(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """The same numbers in as few ranges (first, last) as there can be, ascending."""
-    result: list[tuple[int, int]] = []
-    for first, last in sorted(ranges):
-        if result and first <= result[-1][1] + 1:
-            result[-1] = (result[-1][0], max(last, result[-1][1]))
-        else:
-            result.append((first, last))
-    return tuple(result)
 
 
 def _wrong(order: RevokeOrder) -> str:

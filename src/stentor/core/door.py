@@ -3,7 +3,7 @@
 GET|HEAD  /                        the shows: a page, or JSON for `Accept: application/json`
 GET|HEAD  /s/{show}                the listener's page
 GET|HEAD  /s/{show}/now            the signed `now` object
-GET|POST  /s/{show}/join           {"ticket", "seq", "expires_ms"}, or 202 and a place in line; ?place=<token>
+POST      /s/{show}/join           {"ticket", "seq", "expires_ms"}, or 202 and a place in line; ?place=<token>
 GET|HEAD  /s/{show}/listen.mp3     on to the edge, for players and pages without JavaScript; ?place=<token>
 GET|HEAD  /s/{show}/listen.m3u     a playlist of the line above; or listen.pls
           /s/{show}/place/…        the line: core/waiting.py; also wait, draw, places
@@ -88,12 +88,20 @@ def _of_show(show: str, what: list[str], request: Request, view: View) -> Respon
         case ["now"]:
             return now_format.response(str(text))
         case ["join"]:
+            if request.method != "POST":
+                return _only_posted(show)
             return _join(view.join(show, request.query.get("place", ""), Want.IN))
         case ["listen.mp3"]:
             return _listen(show, request, view)
         case ["listen.m3u" | "listen.pls"]:
             return _playlist(show, what[0], request, view)
     return view.line(request, show, tuple(what))
+
+
+def _only_posted(show: str) -> Response:
+    """Whoever follows every link, to show a preview of it, say, takes no place."""
+    detail = f"a ticket or a place is given to POST; in a browser, it is to be had at /s/{show}/wait"
+    return refusal(405, "post-to-join", "Method Not Allowed", detail, extra=(("Allow", "POST, OPTIONS"),))
 
 
 def _join(joined: Ticket | Waits | Refused) -> Response:

@@ -2,6 +2,7 @@
 
 GET|HEAD /live/{ticket}/{rendition}   ?from=<n>  ?burst=<k>
 GET|HEAD /live/{ticket}/index.m3u8    the listener's own playlist of playlists
+GET|HEAD /live/{ticket}/beacon        still listening: sent by pages that play HLS
 GET|HEAD /live/{pull token}/{rendition}/{file}   HLS, the same for everybody: core/playlist.py
 GET|HEAD /live/{show}/now
 """
@@ -39,6 +40,7 @@ _PREFLIGHT: Headers = (
 
 
 INDEX_NAME = "index.m3u8"
+BEACON_NAME = "beacon"
 _NO_ADMISSION = {code: refusal(403, code, "This ticket does not admit") for code in ticket.Refusal}
 _NO_RENDITION = refusal(404, "no-rendition", "Not Found", f"the renditions are {', '.join(BY_NAME)}")
 
@@ -67,6 +69,12 @@ class Index(NamedTuple):
     token: ticket.Token
 
 
+class Beacon(NamedTuple):
+    """Who plays HLS is still there."""
+
+    token: ticket.Token
+
+
 class Pull(NamedTuple):
     """A request below a show's pull token, which is yet to be compared."""
 
@@ -88,7 +96,7 @@ class View:
     now_text: Callable[[str], str | None]
 
 
-def answer(request: Request, view: View, now: int) -> Listen | Index | Pull | No | Response:
+def answer(request: Request, view: View, now: int) -> Listen | Index | Beacon | Pull | No | Response:
     """Admit, or say why not. `now` in Unix seconds."""
     if request.method == "OPTIONS":
         return Response(204, _PREFLIGHT)
@@ -117,9 +125,9 @@ def _pull(token: str, name: str, file: str) -> Pull | Response:
     return _NO_RENDITION if rendition is None else Pull(token, rendition, file)
 
 
-def _admit(text: str, name: str, request: Request, view: View, now: int) -> Listen | Index | No | Response:
+def _admit(text: str, name: str, request: Request, view: View, now: int) -> Listen | Index | Beacon | No | Response:
     rendition = BY_NAME.get(name) or BY_NAME.get(_without_suffix(name))
-    if rendition is None and name != INDEX_NAME:
+    if rendition is None and name not in (INDEX_NAME, BEACON_NAME):
         return _NO_RENDITION
     tag = view.show_tag()
     if tag is None:
@@ -128,7 +136,7 @@ def _admit(text: str, name: str, request: Request, view: View, now: int) -> List
     if isinstance(token, ticket.Refusal):
         return No(token, _NO_ADMISSION[token])
     if rendition is None:
-        return Index(token)
+        return Beacon(token) if name == BEACON_NAME else Index(token)
     if view.full(token.seq):
         return _not_now("edge-full", "No room at the moment")
     return _listen(token, rendition, request)
@@ -186,6 +194,12 @@ def head(listen: Listen, grid: Grid, n: int, newest: int, now_ns: int, title: st
     if listen.icy:
         headers.append(("icy-metaint", str(icy.METAINT)))
     return Response(200, tuple(headers), None)
+
+
+def heard_beacon(lasting: str) -> Response:
+    """The answer to a beacon; `lasting` is the ticket to come back by, "": none."""
+    own = (("Access-Control-Expose-Headers", TICKET_HEADER), (TICKET_HEADER, lasting)) if lasting else ()
+    return Response(204, (("Cache-Control", "no-store"), _ANY_ORIGIN, *own))
 
 
 def probe(listen: Listen, start: bytes) -> Response:

@@ -110,14 +110,16 @@ def speaker_state(
 
 
 def edge_totals(edges: Sequence[Edge], now_ms: int) -> EdgeTotals:
-    heard = [edge for edge in edges if now_ms - edge.at_ms <= SILENT_MS]
+    """A worker that is being replaced may for a moment stand under two names: what it said last counts."""
+    newest = {edge.pid or -at: edge for at, edge in enumerate(sorted(edges, key=lambda edge: edge.at_ms))}
+    heard = [edge for edge in newest.values() if now_ms - edge.at_ms <= SILENT_MS]
     by_rendition: dict[str, int] = {}
     for edge in heard:
         for name, count in edge.by_rendition.items():
             by_rendition[name] = by_rendition.get(name, 0) + count
     return EdgeTotals(
         workers=len(heard),
-        silent=len(edges) - len(heard),
+        silent=len(newest) - len(heard),
         listeners=sum(edge.listeners for edge in heard),
         by_rendition=by_rendition,
         joins=sum(edge.joins for edge in heard),
@@ -130,6 +132,8 @@ def edge_totals(edges: Sequence[Edge], now_ms: int) -> EdgeTotals:
         arrivals=sum(edge.arrivals for edge in heard),
         renewed=sum(edge.renewed for edge in heard),
         replaced=sum(edge.replaced for edge in heard),
+        hls_signed=sum(edge.hls_signed for edge in heard),
+        hls_estimated=sum(edge.hls_estimated for edge in heard),
     )
 
 

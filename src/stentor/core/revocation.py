@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 
+from stentor.formats.seqs import merged
 from stentor.formats.ticket import Token
 from stentor.model.board import Revoked
 
@@ -20,7 +20,7 @@ class Revocation:
     def __init__(self, revoked: Revoked) -> None:
         self._keys = frozenset(revoked.keys)
         self._classes = frozenset(revoked.classes)
-        ranges = _merged(revoked.seqs)
+        ranges = merged(revoked.seqs)
         self._first = [first for first, _ in ranges]
         self._last = [last for _, last in ranges]
 
@@ -46,14 +46,3 @@ class Revocation:
             at = np.searchsorted(self._first, seqs, side="right") - 1
             void |= (at >= 0) & (seqs <= np.asarray(self._last)[np.maximum(at, 0)])
         return void
-
-
-def _merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The same numbers in ranges that are apart, ascending. A range that ends before it begins has none."""
-    merged: list[tuple[int, int]] = []
-    for first, last in sorted(pair for pair in ranges if pair[0] <= pair[1]):
-        if merged and first <= merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
-        else:
-            merged.append((first, last))
-    return merged

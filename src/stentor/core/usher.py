@@ -104,9 +104,10 @@ def _on_stage(stage: Stage, wall_ms: int) -> dict[str, Any]:
 
 
 def listeners(edges: Iterable[Edge], wall_ms: int) -> int:
-    """Of all workers that are there. One that is being replaced may for a moment stand under two names."""
+    """Of all workers that are there, without those who are only estimated. A worker that is being replaced may for a
+    moment stand under two names."""
     heard = sorted((edge for edge in edges if wall_ms - edge.at_ms < STALE_MS), key=lambda edge: edge.at_ms)
-    return sum({edge.pid: edge.listeners for edge in heard}.values())
+    return sum({edge.pid: edge.listeners + edge.hls_signed for edge in heard}.values())
 
 
 def _next_poll_ms(show: Show, wall_ms: int) -> int:

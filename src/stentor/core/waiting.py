@@ -74,7 +74,7 @@ def answer(request: Request, show: str, what: tuple[str, ...], view: View, now_m
         case ["place", place]:
             return _place(view.join(show, place, Want.HERE))
         case ["wait"] if request.method == "POST":
-            return _take(request, show, view)
+            return _take(request, show, view, now_ms)
         case ["wait"]:
             return _wait(request, show, "", view, now_ms)
         case ["wait", place]:
@@ -92,10 +92,12 @@ def _place(found: Ticket | Waits | Refused) -> Response:
     return Response(200, (JSON, NOT_KEPT, ANY_ORIGIN), found.body())
 
 
-def _take(request: Request, show: str, view: View) -> Response:
+def _take(request: Request, show: str, view: View, now_ms: int) -> Response:
     joined = view.join(show, "", Want.IN)
-    if isinstance(joined, Refused) or page.wants_json(request):
+    if page.wants_json(request):
         return _place(joined)
+    if isinstance(joined, Refused):
+        return _refused_page(request, show, joined, view, now_ms)
     place = f"/{joined.place}" if isinstance(joined, Waits) else ""  # let in at once: the page without one has sound
     return Response(303, (("Location", f"/s/{show}/wait{place}"), NOT_KEPT))
 
@@ -131,6 +133,15 @@ def _wait(request: Request, show: str, place: str, view: View, now_ms: int) -> R
     headers: Headers = shown.headers if place else (*shown.headers, _VARY)
     status = waits.status if isinstance(waits, Refused) and shown.status == 200 else shown.status
     return Response(status, headers, shown.body)
+
+
+def _refused_page(request: Request, show: str, refused: Refused, view: View, now_ms: int) -> Response:
+    about = view.about(show)
+    body = _body(show, "", refused, about, now_ms)
+    shown = page.page(view.page(_head(about, "") | {"body": body}), request, view.origins, NOT_KEPT, with_form=True)
+    headers = refused.response().headers
+    retry = tuple((name, value) for name, value in headers if name == "Retry-After")
+    return Response(refused.status if shown.status == 200 else shown.status, (*shown.headers, *retry), shown.body)
 
 
 def _public(waits: Waits) -> Response:

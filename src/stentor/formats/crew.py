@@ -172,7 +172,10 @@ class ShowView(Answer, frozen=True):
 
 
 class EdgeTotals(Answer, frozen=True):
-    """Sums over the edge workers heard of lately; `silent` counts the others. `worst_late_ms` is the worst of all."""
+    """Sums over the edge workers heard of lately; `silent` counts the others. `worst_late_ms` is the worst of all.
+
+    `listeners` are connected; who plays HLS is not: `hls_signed` say by beacons that they listen, `hls_estimated` is an
+    estimate of those who cannot."""
 
     workers: int
     silent: int
@@ -188,6 +191,8 @@ class EdgeTotals(Answer, frozen=True):
     arrivals: int
     renewed: int
     replaced: int
+    hls_signed: int
+    hls_estimated: int
 
 
 class DoorTotals(Answer, frozen=True):

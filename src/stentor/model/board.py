@@ -242,6 +242,13 @@ class Edge(msgspec.Struct, frozen=True, omit_defaults=True):
     renewed: int = 0  # listeners who came back
     replaced: int = 0  # sessions that ended because their ticket began a newer one
     refusals: dict[str, int] = {}  # by code
+    hls_signed: int = 0  # listeners by HLS whose page says so by beacons; `listeners` has neither these
+    hls_estimated: int = 0  # nor these, an estimate (core/visitors.py)
+
+    @property
+    def seats(self) -> int:
+        """All who count against the cap."""
+        return self.listeners + self.hls_signed + self.hls_estimated
 
 
 class Door(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -254,6 +261,7 @@ class Door(msgspec.Struct, frozen=True, omit_defaults=True):
     shed: int = 0
     line_at_ms: int = 0  # of the `Line` that it goes by
     at_once: int = 0  # of the tickets: to whoever had not been called, so that nobody keeps a seat for them yet
+    at_once_by: dict[str, int] = {}  # the same by show, of those that are announced
 
 
 class Now(msgspec.Struct, frozen=True, omit_defaults=True):

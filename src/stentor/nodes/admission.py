@@ -14,6 +14,7 @@ import structlog
 
 from stentor.core import keys
 from stentor.core.revocation import Revocation
+from stentor.core.visitors import Visitors
 from stentor.formats.ticket import Token
 from stentor.io.board import Board
 from stentor.io.net.loop import Loop
@@ -43,6 +44,8 @@ class Admission:
         self._mounts = mounts
         self._loop = loop
         self._sessions = _sessions(settings.run_dir / "sessions")
+        self.visitors = Visitors()
+        self._visits = _sessions(settings.run_dir / "visits")  # at which worker each was seen last, to count it once
         self._pid = os.getpid()
         self._caller = Caller(settings.wake_dir)
         self._show = ""
@@ -60,6 +63,8 @@ class Admission:
         if found is None:
             found = self._revoked if show == self._show else board.Revoked()
         self.keyring.look(int(time.time()), (show,) if show else ())
+        if show != self._show:
+            self.visitors.clear()
         self._show = show
         if found != self._revoked:
             self._revoked, self._revocation = found, Revocation(found)
@@ -81,6 +86,7 @@ class Admission:
             self.arrivals += 1
             return
         self.renewed += 1
+        self._leave_hls(token.seq)
         if before not in (SEEN, self._pid):
             self._caller.tell(EAR, before, _TAKEN.pack(TAKEN, token.seq))
 
@@ -97,6 +103,27 @@ class Admission:
             self.arrivals += bool(self._sessions and self._sessions.see(token.seq))
         except OSError as error:
             log.error("no memory for the table of sessions", reason=str(error))
+        if not self.plays(token.seq):
+            self.visitors.visit(token, time.monotonic())
+            self._take_visit(token.seq)
+
+    def beacon(self, token: Token) -> None:
+        """Somebody still plays HLS; where the same ticket listens here as well, it has its seat by that."""
+        if not self.plays(token.seq):
+            self.visitors.beacon(token, time.monotonic())
+            self._take_visit(token.seq)
+
+    def _leave_hls(self, seq: int) -> None:
+        """Whoever listens otherwise from now on is counted there, at whichever worker they were."""
+        self.visitors.leave(seq)
+        self._take_visit(seq)
+
+    def _take_visit(self, seq: int) -> None:
+        try:
+            if self._visits:
+                self._visits.take(seq)
+        except OSError as error:
+            log.error("no memory for the table of visits", reason=str(error))
 
     def lasting(self, token: Token, now: int) -> str:
         """The ticket by which its holder may come back, for as long as the show's key counts; empty: none."""
@@ -116,12 +143,23 @@ class Admission:
             seqs, _, _ = self._mounts.roster.rows()
             for seq in seqs[self._sessions.elsewhere(seqs)].tolist():
                 self._mounts.replace(seq)
+        self._sweep_visitors()
+
+    def _sweep_visitors(self) -> None:
+        """Of those who were seen at another worker last, that one counts."""
+        seqs = self.visitors.rows()[0]
+        if self._visits and len(seqs):
+            for seq in seqs[self._visits.elsewhere(seqs)].tolist():
+                self.visitors.leave(seq)
 
     def _end_revoked(self) -> None:
         if self._revocation:
             seqs, key_ids, classes = self._mounts.roster.rows()
             self._ending.extend(seqs[self._revocation.among(seqs, key_ids, classes)].tolist())
             self._end_some()
+            seqs, key_ids, classes = self.visitors.rows()
+            for seq in seqs[self._revocation.among(seqs, key_ids, classes)].tolist():
+                self.visitors.leave(seq)
 
     def _end_some(self) -> None:
         for _ in range(min(ENDS_A_TURN, len(self._ending))):
@@ -131,8 +169,9 @@ class Admission:
 
     def close(self) -> None:
         self._caller.close()
-        if self._sessions:
-            self._sessions.close()
+        for table in (self._sessions, self._visits):
+            if table:
+                table.close()
 
 
 def _sessions(path: Path) -> Sessions | None:

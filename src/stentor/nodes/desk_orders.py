@@ -5,12 +5,12 @@ from __future__ import annotations
 import socket
 from typing import NamedTuple
 
-import msgspec
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
 from stentor.core import desk, desk_door, life
+from stentor.core.actions import written
 from stentor.core.desk import Limits, Seated
 from stentor.core.shows import Entry
 from stentor.formats.crew import (
@@ -197,7 +197,7 @@ class Orders:
         return Done((await self._change(call, verb, order, step)).revision)
 
     async def _change(self, call: Call, verb: str, order: Order, step: Step) -> Kept:
-        what = f"{verb} {msgspec.json.encode(order).decode()}"
+        what = f"{verb} {written(order)}"
         kept = await self._keeper.change(call.show_id, call.by, what, step)
         if isinstance(kept, Refusal):
             raise problem(kept)

@@ -165,6 +165,7 @@ class Door:
             shed=self._shed,
             line_at_ms=lines.line_at_ms,
             at_once=lines.at_once,
+            at_once_by=dict(lines.at_once_by),
         )
         put(self._board, f"door-{self._worker}", counters)
 

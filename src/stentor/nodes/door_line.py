@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -71,6 +72,7 @@ class Lines:
     def __init__(self, settings: Settings, values: Board, shows: Mapping[str, board.Show]) -> None:
         self.tickets = self.places = 0  # given since the start
         self.at_once = 0  # of the tickets: to whoever had not been called
+        self.at_once_by: Counter[str] = Counter()  # the same by show
         self.line_at_ms = 0  # of the newest value
         self._values, self._shows = values, shows
         self._tokens = Tokens(settings, shows)
@@ -86,6 +88,8 @@ class Lines:
         self._tokens.look(int(time.time()))
         for gone in self._gates.keys() - self._shows.keys():
             del self._gates[gone]
+        for gone in self.at_once_by.keys() - self._shows.keys():
+            del self.at_once_by[gone]
         for show in self._shows:
             line = get(self._values, f"line-{show}", board.Line)
             if line is not None:
@@ -106,7 +110,9 @@ class Lines:
         rank = _rank(gate, token)
         if gate.enter(rank):
             given = self._let_in(show, token, want, now_s)
-            self.at_once += isinstance(given, Ticket) and not gate.is_called(rank)
+            if isinstance(given, Ticket) and not gate.is_called(rank):
+                self.at_once += 1
+                self.at_once_by[show] += show in self._shows
             return given
         if token is None and want is Want.IN:
             placed = self._give(show, gate, now_s)

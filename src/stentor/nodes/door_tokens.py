@@ -24,10 +24,13 @@ class Tokens:
         self._keyring = Keyring(settings)
         self._life_s = settings.ticket_life_s
         self._shows = shows
+        self._revocations: dict[str, tuple[Revoked, Revocation]] = {}  # by show, until the crew changes it
 
     def look(self, now: int) -> None:
         """To be called now and then."""
         self._keyring.look(now, self._shows)
+        for gone in self._revocations.keys() - self._shows.keys():
+            del self._revocations[gone]
 
     def ticket(self, show: str, seq: int, cls: Class, now: int) -> Ticket | None:
         """For who is let in; None: there is no key at the moment."""
@@ -59,7 +62,16 @@ class Tokens:
         revoked = self._revoked(show)
         secrets = self._keyring.of_show(show, revoked.keys)
         token = ticket.check(text, secrets, show_tag(show), now, Kind.PLACE, self._keyring.group)
-        return Refusal.REVOKED if isinstance(token, Token) and Revocation(revoked).covers(token) else token
+        return Refusal.REVOKED if isinstance(token, Token) and self._revocation(show, revoked).covers(token) else token
+
+    def _revocation(self, show: str, revoked: Revoked) -> Revocation:
+        """With many ranges it takes long to make, and everybody asks."""
+        kept = self._revocations.get(show)
+        if kept is None or kept[0] != revoked:
+            kept = revoked, Revocation(revoked)
+            if show in self._shows:
+                self._revocations[show] = kept
+        return kept[1]
 
     def withdrawn(self, show: str, cls: Class) -> bool:
         """Whether what is of that class is void as soon as it is given."""

@@ -16,7 +16,7 @@ from stentor.core.outlet import Outlet
 from stentor.core.playlist import RENDITIONS as HLS
 from stentor.formats import chunks
 from stentor.formats.problem import refusal
-from stentor.formats.ticket import pull_token
+from stentor.formats.ticket import Token, pull_token
 from stentor.io.board import Board
 from stentor.io.keys import stable_key
 from stentor.io.net.http import encode
@@ -111,7 +111,9 @@ class Edge:
         if isinstance(decided, mount.No):
             return self._refuse(decided)
         if isinstance(decided, mount.Index):
-            return self._index(decided, now)
+            return self._index(decided, request.method == "GET", now)
+        if isinstance(decided, mount.Beacon):
+            return self._beacon(decided.token, request.method == "GET", now)
         if isinstance(decided, mount.Pull):
             return self._pull(decided, request)
         return decided if isinstance(decided, Response) else self._listen(decided, request.method == "HEAD", now)
@@ -120,9 +122,15 @@ class Edge:
         self.admission.refusals[no.code] += 1
         return no.response
 
-    def _index(self, asked: mount.Index, now: int) -> Response:
+    def _beacon(self, token: Token, counts: bool, now: int) -> Response:
+        if counts:
+            self.admission.beacon(token)
+        return mount.heard_beacon(self.admission.lasting(token, now))
+
+    def _index(self, asked: mount.Index, counts: bool, now: int) -> Response:
         """HLS takes no session: who plays it comes again and again, from wherever."""
-        self.admission.visit(asked.token)
+        if counts:
+            self.admission.visit(asked.token)
         return index(
             f"/live/{self._pull_token()}",
             self.admission.lasting(asked.token, now),
@@ -187,7 +195,7 @@ class Edge:
 
     def publish(self) -> None:
         """Put this worker's counters on the board."""
-        counters = self.mounts.counters
+        counters, visitors = self.mounts.counters, self.admission.visitors.count(time.monotonic())
         value = board.Edge(
             at_ms=time.time_ns() // 1_000_000,
             pid=os.getpid(),
@@ -208,6 +216,8 @@ class Edge:
             renewed=self.admission.renewed,
             replaced=counters.replaced,
             refusals=dict(self.admission.refusals),
+            hls_signed=visitors.signed,
+            hls_estimated=visitors.estimated,
         )
         put(self._board, self._key_on_board, value)
 

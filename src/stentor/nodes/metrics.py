@@ -41,6 +41,13 @@ def _age_s(value: Any) -> float:
 
 _EDGE = (
     Declared("stentor_edge_listeners", "gauge", "Listeners on mounts.", lambda e: e.by_rendition, "rendition"),
+    Declared(
+        "stentor_edge_hls_listeners",
+        "gauge",
+        "Listeners by HLS: signed, counted by their pages' beacons; estimated, of those who send none.",
+        lambda e: {"signed": e.hls_signed, "estimated": e.hls_estimated},
+        "how",
+    ),
     Declared("stentor_edge_joins_total", "counter", "Listeners who joined a mount.", lambda e: e.joins),
     Declared(
         "stentor_edge_refused_total", "counter", "Requests refused: no valid ticket, or no room.", lambda e: e.refused

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeVar
 
@@ -31,6 +31,7 @@ class Lines:
         self._settings, self._board = settings, values
         self._lines: dict[str, ShowLine] = {}
         self._edges, self._doors = Tally(), Tally()
+        self._tickets: dict[str, Tally] = {}  # of the doors, by show
         self._desk, self._stage = board.Desk(), board.Stage(0)  # as they were last: a board may be lost
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -55,12 +56,15 @@ class Lines:
         What fails for one show is logged, and tried again at the next look.
         """
         arrivals = self._edges.receive(self._said("edge-", _edge, board.Edge), _mono_ms())
-        tickets = self._doors.receive(self._said("door-", _door, board.Door), _mono_ms())
+        doors = self._values("door-", board.Door)
+        self._doors.receive({key: _door(value) for key, value in doors.items()}, _mono_ms())
         self._desk = self._get("desk", board.Desk) or self._desk
         self._stage = stage = self._get("stage", board.Stage) or self._stage
         shows = {show.id: show for show in self._desk.shows[:SHOWS_MAX]}
         self._lines = {show: line for show, line in self._lines.items() if show in shows}
+        self._tickets = {show: self._tickets.get(show) or Tally() for show in shows}
         for show in shows.values():
+            tickets = self._tickets[show.id].receive(_given(show.id, doors), _mono_ms())
             staged = stage if stage.show == show.id else None
             try:
                 await self._look_at(show, staged, self._facts(show, staged, arrivals, tickets))
@@ -98,8 +102,11 @@ class Lines:
         return min(cap for cap in caps if cap > 0)
 
     def _said(self, prefix: str, said: Callable[[T], Said], kind: type[T]) -> dict[str, Said]:
+        return {key: said(value) for key, value in self._values(prefix, kind).items()}
+
+    def _values(self, prefix: str, kind: type[T]) -> dict[str, T]:
         values = {key: self._get(key, kind) for key in self._board.keys(prefix)}
-        return {key: said(value) for key, value in values.items() if value is not None}
+        return {key: value for key, value in values.items() if value is not None}
 
     def _get(self, key: str, kind: type[T]) -> T | None:
         try:
@@ -122,11 +129,16 @@ def _mono_ms() -> int:
 
 
 def _edge(value: board.Edge) -> Said:
-    return Said(value.at_ms, value.pid, value.arrivals, value.listeners)
+    return Said(value.at_ms, value.pid, value.arrivals, value.seats)
 
 
 def _door(value: board.Door) -> Said:
     return Said(value.at_ms, value.pid, value.at_once)
+
+
+def _given(show: str, doors: Mapping[str, board.Door]) -> dict[str, Said]:
+    """What doors gave at once to a show; one whose show is new to it says nothing of it, which is 0."""
+    return {key: Said(one.at_ms, one.pid, one.at_once_by.get(show, 0)) for key, one in doors.items()}
 
 
 async def _let_others() -> None:

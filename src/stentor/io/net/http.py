@@ -249,13 +249,22 @@ class _Clock:
         return cls.text
 
 
+_OWN = ("Location", "Stentor-Ticket")
+
+
 def encode(response: Response, *, keep_alive: bool = False, head: bool = False) -> bytes:
     """The bytes of a response; for a HEAD request (`head`) without its body."""
     status, headers, body = response
     length = f"Content-Length: {len(body)}\r\n" if body is not None and status != _NO_CONTENT else ""
     connection = "keep-alive" if keep_alive and body is not None else "close"
-    start = f"{_start(status, headers)}Date: {_Clock.date()}\r\n{length}Connection: {connection}\r\n\r\n".encode()
+    start = f"{_lines(status, headers)}Date: {_Clock.date()}\r\n{length}Connection: {connection}\r\n\r\n".encode()
     return start if head or body is None else start + body
+
+
+def _lines(status: int, headers: Headers) -> str:
+    """What stands for one person only (a ticket, a place) is not kept: neither would it be asked for again."""
+    own = any(name in _OWN for name, _ in headers)
+    return _start.__wrapped__(status, headers) if own else _start(status, headers)
 
 
 @lru_cache(STARTS_MAX)

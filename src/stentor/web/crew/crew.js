@@ -4,6 +4,7 @@ import { Desk, tokenOfPage } from "../shared/api.js";
 import { attribute, fill, find, text } from "../shared/dom.js";
 import { Microphone, studioUrl } from "../shared/microphone.js";
 import { Clock } from "../shared/time.js";
+import { seated } from "./door-words.js";
 import { Door } from "./door.js";
 import { healthRows } from "./health.js";
 import { Log } from "./log.js";
@@ -59,7 +60,7 @@ const reason = () => find("#reason").value.trim();
 
 async function pressEnd() {
   const { phase } = state.show;
-  const count = state.edges.listeners.toLocaleString();
+  const count = seated(state.edges).toLocaleString();
   const live = phase === "live";
   const meant = live
     ? await sure("End the show?", `${count} are listening. The recording is up at once.`, "End the show")

@@ -30,6 +30,14 @@ const GATES = {
 const BEFORE_DOORS = ["announced"];
 const OVER = ["ended", "cancelled"];
 
+/** All who count against the cap: connected, or by HLS. */
+export const seated = (edges) => edges.listeners + edges.hls_signed + edges.hls_estimated;
+
+export function hlsWords({ hls_signed: signed, hls_estimated: estimated }) {
+  const parts = [signed && `${signed.toLocaleString()} counted`, estimated && `about ${estimated.toLocaleString()} estimated`].filter(Boolean);
+  return parts.length ? `(of these by HLS: ${parts.join(", ")})` : "";
+}
+
 /** Seats there are; 0 where nothing says. */
 export function seats({ line, show, ladder }) {
   return line?.cap || show.cap || ladder?.capacity?.[ladder.rung ?? 0] || 0;

@@ -38,10 +38,12 @@ export class Door {
   #drawHouse() {
     const { edges, line, joins_hz: joins } = this.#state;
     const seats = words.seats(this.#state);
-    text(find("#listeners"), count(edges.listeners));
+    const all = words.seated(edges);
+    text(find("#listeners"), count(all));
+    text(find("#by-hls"), words.hlsWords(edges));
     text(find("#of-seats"), seats ? `of ${count(seats)} seats` : "");
-    find("#fill").style.setProperty("--full", seats ? Math.min(1, edges.listeners / seats) : 0);
-    attribute(find("#fill"), "data-full", String(Boolean(seats) && edges.listeners >= seats));
+    find("#fill").style.setProperty("--full", seats ? Math.min(1, all / seats) : 0);
+    attribute(find("#fill"), "data-full", String(Boolean(seats) && all >= seats));
     text(find("#waiting"), count(line?.waiting ?? (line ? 0 : null)));
     text(find("#called"), count(line?.called ?? (line ? 0 : null)));
     text(find("#a-minute"), count(line?.rate_mps ? Math.round((line.rate_mps * 60) / 1000) : null));
@@ -83,7 +85,7 @@ export class Door {
   }
 
   async #pressCap(cap) {
-    const [title, detail, yes] = words.capQuestion(cap, this.#state.edges.listeners);
+    const [title, detail, yes] = words.capQuestion(cap, words.seated(this.#state.edges));
     if (await this.sure(title, detail, yes)) await this.order("cap", { cap });
   }
 

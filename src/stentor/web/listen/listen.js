@@ -70,7 +70,7 @@ function makePush() {
 
 /** Anew, or by other means where this is `lost`; -> in how many ms. */
 async function change(isLost) {
-  const page = { audio, show: showId, entry, edges, archive, clock, limits, now: () => now, lost, makePush: rendition && makePush };
+  const page = { audio, show: showId, entry, edges, archive, clock, limits, now: () => now, lost, refused, makePush: rendition && makePush };
   const { next } = await import("./others.js");
   const [maker, ms] = await next(page, makeEngine, isLost);
   makeEngine = maker;
@@ -101,6 +101,16 @@ function pause() {
   audio.pause();
   entry.declined = true;
   if (engine.position() === null) drop();
+  draw();
+}
+
+/** It is not to come back by itself. */
+function refused(reason) {
+  audio.pause();
+  audio.removeAttribute("src");
+  drop();
+  entry.declined = true;
+  calm = reason;
   draw();
 }
 

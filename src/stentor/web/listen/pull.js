@@ -8,6 +8,7 @@ const DOORS_MS_MAX = 10_000;
 const KEPT_BEHIND_S = 60;
 const HALF_PART_S = 0.25; // by so much a playlist is old, on average
 const OFF_S = 0.1;
+const BEACON_MS = 30_000; // an edge knows by it that somebody listens: pieces come from caches, the same for all
 const FAR_S = 2; // who has fallen so far behind by a stall goes on at live: hls.js would stay there
 const NATIVE = "application/vnd.apple.mpegurl";
 
@@ -93,7 +94,7 @@ export class Pull {
   #placed = false;
   #over = new AbortController();
 
-  /** `page`: {audio, entry, edges, archive, clock, limits(), now(), lost()}; `lost` is called when it cannot go on. */
+  /** `page`: {audio, entry, edges, archive, clock, limits(), now(), lost(), refused(reason)}; `lost` is called when it cannot go on, `refused` when it may not. */
   constructor(page, Player) {
     Object.assign(this, page);
     this.player = new Player(this.audio, this.lost);
@@ -101,6 +102,8 @@ export class Pull {
     this.audio.addEventListener("playing", () => this.#plays(), options);
     this.audio.addEventListener("waiting", () => this.#waits(), options);
     this.audio.addEventListener("pause", () => (this.#atLive = false), options);
+    const timer = setInterval(() => this.#beacon(), BEACON_MS);
+    options.signal.addEventListener("abort", () => clearInterval(timer));
   }
 
   /** In the listener's gesture: once loaded in it, the element may be played later. */
@@ -119,9 +122,20 @@ export class Pull {
   /** Getting ready took time, and so did a long stall: what was lost is made up at once, by one move. */
   #plays() {
     const first = !this.#placed;
+    if (first) this.#beacon();
     this.#placed = true;
     const lateS = this.behindS() - this.player.goalS();
     if (this.#atLive && lateS > (first ? OFF_S : FAR_S)) this.#moveTo(this.audio.currentTime + lateS);
+  }
+
+  /** While it plays. A ticket that was revoked is the end: media would go on until the show is over. */
+  async #beacon() {
+    if (this.origin === undefined || this.audio.paused || !ticket()) return;
+    const response = await fetch(`${this.origin}/live/${ticket()}/beacon`, { signal: AbortSignal.timeout(REACH_MS * 4) }).catch(() => null);
+    if (this.#over.signal.aborted || !response) return;
+    if (response.ok) return keep(response.headers.get("Stentor-Ticket") ?? ticket());
+    const { code } = await response.json().catch(() => ({}));
+    if (code === "ticket-revoked") this.refused("Your ticket was revoked by the crew of this show.");
   }
 
   #moveTo(at) {
@@ -163,6 +177,7 @@ export class Pull {
   /** With the ticket to come back by: a player may ask for the address again hours later. */
   #lasting(origin, { headers }) {
     keep(headers.get("Stentor-Ticket") ?? ticket());
+    this.origin = origin;
     return `${origin}/live/${ticket()}/index.m3u8`;
   }
 

@@ -1,0 +1,92 @@
+"""Who plays HLS at an edge. Nobody is connected: pieces have addresses that are the same for all, and caches answer for
+them, so what an edge sees of one listener is the playlist of playlists, and a page's beacons.
+
+Who sends beacons is counted one by one, until two have failed to come. Of the others only their coming is seen; how
+many of them still listen is an estimate: with every `HALF_S` half of them are taken to have left. That half-life is
+chosen, not measured.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from stentor.formats.ticket import Token
+
+BEACON_S = 30  # between two beacons of a page
+GONE_S = 2.5 * BEACON_S
+HALF_S = 600.0
+FORGOTTEN_S = 6 * HALF_S  # one of 64 would still be there
+VISITORS_MAX = 100_000  # of each kind; whoever was seen longest ago makes room
+
+Numbers = npt.NDArray[np.int64]
+
+
+class Count(NamedTuple):
+    """Listeners by HLS: those who say so, and an estimate of those who cannot."""
+
+    signed: int
+    estimated: int
+
+
+class Visitors:
+    """`visit` and `beacon` with the token of a ticket that admits; times in seconds of a clock that never goes back."""
+
+    def __init__(self) -> None:
+        self._signed: dict[int, _Seen] = {}  # by seq, whoever was seen last comes last
+        self._others: dict[int, _Seen] = {}
+
+    def visit(self, token: Token, now_s: float) -> None:
+        """The playlist of playlists was asked for. Who sends beacons asks for it as well."""
+        kind = self._signed if token.seq in self._signed else self._others
+        _note(kind, token, now_s)
+
+    def beacon(self, token: Token, now_s: float) -> None:
+        self._others.pop(token.seq, None)
+        _note(self._signed, token, now_s)
+
+    def leave(self, seq: int) -> None:
+        """It plays elsewhere, or otherwise, or not any more."""
+        self._signed.pop(seq, None)
+        self._others.pop(seq, None)
+
+    def clear(self) -> None:
+        self._signed.clear()
+        self._others.clear()
+
+    def count(self, now_s: float) -> Count:
+        """How many there are now; whoever is long gone is forgotten."""
+        _forget(self._signed, now_s - GONE_S)
+        _forget(self._others, now_s - FORGOTTEN_S)
+        seen_s = np.fromiter((seen.at_s for seen in self._others.values()), np.float64, len(self._others))
+        estimated = np.exp2((seen_s - now_s) / HALF_S).sum()
+        return Count(len(self._signed), round(float(estimated)))
+
+    def rows(self) -> tuple[Numbers, Numbers, Numbers]:
+        """Seqs, key ids and classes of all, in the same order."""
+        all_of = [*self._signed.items(), *self._others.items()]
+        table = np.array([(seq, seen.key_id, seen.cls) for seq, seen in all_of], np.int64).reshape(-1, 3)
+        return table[:, 0], table[:, 1], table[:, 2]
+
+
+class _Seen(NamedTuple):
+    at_s: float
+    key_id: int
+    cls: int
+
+
+def _note(kind: dict[int, _Seen], token: Token, now_s: float) -> None:
+    kind.pop(token.seq, None)
+    kind[token.seq] = _Seen(now_s, token.key_id, token.cls)
+    if len(kind) > VISITORS_MAX:
+        del kind[next(iter(kind))]
+
+
+def _forget(kind: dict[int, _Seen], before_s: float) -> None:
+    while kind:
+        seq = next(iter(kind))
+        if kind[seq].at_s > before_s:
+            return
+        del kind[seq]
