@@ -26,7 +26,7 @@ def test_who_only_asked_for_the_playlist_is_estimated_and_fades() -> None:
     assert one.count(0.0) == (0, 100)
     assert one.count(HALF_S) == (0, 50)
     assert one.count(2 * HALF_S) == (0, 25)
-    assert one.count(FORGOTTEN_S) == (0, 0) and not one.rows()[0].size
+    assert one.count(FORGOTTEN_S) == (0, 0) and not one.rows()[0].size and not one.seqs().size
 
 
 def test_who_asks_again_has_come_anew() -> None:
@@ -68,6 +68,7 @@ def test_all_are_named_with_what_stood_in_their_tickets() -> None:
     one.beacon(token(8, cls=ticket.Class.RECONNECT), 0.0)
     rows = [tuple(int(value) for value in row) for row in zip(*one.rows(), strict=True)]
     assert rows == [(8, 5, int(ticket.Class.RECONNECT)), (7, 9, int(ticket.Class.LATE))]
+    assert one.seqs().tolist() == [8, 7]
 
 
 def test_the_table_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ chosen, not measured.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -63,6 +64,10 @@ class Visitors:
         seen_s = np.fromiter((seen.at_s for seen in self._others.values()), np.float64, len(self._others))
         estimated = np.exp2((seen_s - now_s) / HALF_S).sum()
         return Count(len(self._signed), round(float(estimated)))
+
+    def seqs(self) -> Numbers:
+        """Of all: looked at every second, so without a tuple for each."""
+        return np.fromiter(chain(self._signed, self._others), np.int64, len(self._signed) + len(self._others))
 
     def rows(self) -> tuple[Numbers, Numbers, Numbers]:
         """Seqs, key ids and classes of all, in the same order."""

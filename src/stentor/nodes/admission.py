@@ -147,7 +147,7 @@ class Admission:
 
     def _sweep_visitors(self) -> None:
         """Of those who were seen at another worker last, that one counts."""
-        seqs = self.visitors.rows()[0]
+        seqs = self.visitors.seqs()
         if self._visits and len(seqs):
             for seq in seqs[self._visits.elsewhere(seqs)].tolist():
                 self.visitors.leave(seq)
