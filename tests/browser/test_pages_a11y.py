@@ -134,9 +134,11 @@ def test_the_crew_page_tells_trouble_in_words_and_asks_before_the_end(browse: Br
     page.get_by_role("button", name="End the show").click()
     page.get_by_role("button", name="No, go on").click()
     assert desk.orders == []
-    page.get_by_role("button", name="Put on air: <i>Eve</i>").click()
+    with page.expect_response("**/crew/api/seats/eve"):
+        page.get_by_role("button", name="Put on air: <i>Eve</i>").click()
     page.get_by_role("button", name="End the show").click()
-    page.locator("#ask-yes").click()
+    with page.expect_response("**/crew/api/wish"):
+        page.locator("#ask-yes").click()
     until(page, "!document.querySelector('#ask').open")
     expect(page.locator("#says")).to_be_hidden()
     assert ("/crew/api/seats/eve", {"on_air": True}) in desk.orders
