@@ -21,12 +21,13 @@ from stentor.formats.problem import refusal
 from stentor.io.net.http import Ready, RequestReader, encode
 from stentor.io.net.loop import ENDED, TURN_S, Loop
 from stentor.io.net.sockets import accept, has_hung_up, waited_s
-from stentor.io.net.tls import wrap
+from stentor.io.net.tls import has_answered_hello, wrap
 from stentor.model.http import Request, Response
 
 READ_BYTES = 16_384
 LINGER_S = 2.0  # after the last answer: how long the peer may take to close, lest a reset destroy what it has not read
 SWEEP_S = 0.5
+SHAKING_S = 2.5  # from a handshake's dear part, which is ours, to the request: so long nobody else gets its place
 SHED_BUDGETS = 2  # accept budgets that are taken at once where the newest come first: half of them are put off
 _IN = select.EPOLLIN
 _OUT = select.EPOLLOUT
@@ -57,7 +58,8 @@ Answer = Response | Ready | Later | Handover
 @dataclass(frozen=True, slots=True)
 class Limits:
     """`connections_max`, and what `Server` has to spare, bound the connections in the intake; when they are reached,
-    the one waiting longest makes room. With `proxied`, every connection begins with a PROXY header (version 2)."""
+    the one waiting longest makes room, but nobody whose TLS handshake is under way: where all are, who comes next waits
+    in the kernel's backlog, lest under a crowd every handshake be cut short and made again. With `proxied`, every connection begins with a PROXY header (version 2)."""
 
     headers_bytes_max: int
     headers_timeout_s: float
@@ -142,6 +144,7 @@ class Server:
         self._tls = tls
         self._connections: dict[int, _Connection] = {}
         self._room: dict[int, None] = {}  # who makes room: whoever has been longest without a whole request comes first
+        self._shaking: dict[int, float] = {}  # who makes none, and since when (monotonic, s)
         self._handler = self._on_event
         self._accepting = False
         self._retired = False
@@ -195,16 +198,29 @@ class Server:
     def _accept(self) -> None:
         """Take what waits, within the budget. The first has waited longest."""
         deadline_s = time.monotonic() + self._limits.headers_timeout_s
+        budget = self._budget(time.monotonic())
+        if budget <= 0:
+            self._pause()
+            return
         arrivals = self._arrivals()
         first = next(arrivals, None)
         if first is None:
             return
-        budget = self._limits.accept_budget
         row: Iterable[tuple[socket.socket, str]] = chain((first,), islice(arrivals, budget - 1))
         if self._judge(waited_s(first[0])):
             row = reversed([first, *islice(arrivals, SHED_BUDGETS * budget - 1)])
         for sock, source in row:
             self._take(sock, source, deadline_s)
+
+    def _budget(self, now: float) -> int:
+        """How many may be taken: each finds a place that is free, or somebody who makes room."""
+        while self._shaking:
+            fd, since_s = next(iter(self._shaking.items()))
+            if now - since_s < SHAKING_S:
+                break
+            del self._shaking[fd]
+            self._room[fd] = None
+        return min(self._limits.accept_budget, self._limits.connections_max + self._spare() - len(self._shaking))
 
     def _arrivals(self) -> Iterator[tuple[socket.socket, str]]:
         """Fresh connections; without descriptors or memory for more, accepting rests until the next sweep."""
@@ -221,7 +237,7 @@ class Server:
     def _take(self, sock: socket.socket, source: str, deadline_s: float) -> None:
         if len(self._connections) >= self._limits.connections_max + self._spare():
             self.counters.shed += 1
-            self._close(next(iter(self._room or self._connections)))
+            self._close(next(iter(self._room or (fd for fd in self._connections if fd not in self._shaking))))
         fd = sock.fileno()
         connection = _Connection(sock, RequestReader(self._limits.headers_bytes_max, source), deadline_s)
         self._connections[fd] = connection
@@ -285,13 +301,27 @@ class Server:
         try:
             data = connection.sock.recv(READ_BYTES)
         except BlockingIOError:
+            if self._tls and not connection.answered and has_answered_hello(connection.sock):
+                self._shake(fd)
             return
         except OSError:
             data = b""
+        if self._shaking:
+            self._shaken(fd)
         if not data:
             self._close(fd)
         elif not connection.closing:
             self._serve(fd, connection, data)
+
+    def _shake(self, fd: int) -> None:
+        """The handshake costs the peer as much again: it keeps its place until then."""
+        if self._room.pop(fd, 0) is None:
+            self._shaking[fd] = time.monotonic()
+
+    def _shaken(self, fd: int) -> None:
+        if self._shaking.pop(fd, None) is not None:
+            self._room[fd] = None
+            self._resume()
 
     def _serve(self, fd: int, connection: _Connection, data: bytes) -> None:
         reader, was_idle = connection.reader, connection.reader.idle
@@ -423,6 +453,7 @@ class Server:
         self._flush(fd, connection)
 
     def _close(self, fd: int) -> None:
+        self._shaken(fd)
         connection = self._connections.pop(fd)
         self._room.pop(fd, None)
         if connection.take_back:
