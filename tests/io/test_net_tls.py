@@ -105,7 +105,7 @@ def test_a_handshake_under_way_makes_no_room(small):
 
 
 def test_who_lets_a_handshake_rest_makes_room_in_the_end(small, monkeypatch):
-    station, slow = small
+    station, _ = small
     monkeypatch.setattr(server, "SHAKING_S", 0.0)
     client = station.connect(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
     station.until(lambda: client.read().endswith(b"}"))

@@ -59,7 +59,8 @@ Answer = Response | Ready | Later | Handover
 class Limits:
     """`connections_max`, and what `Server` has to spare, bound the connections in the intake; when they are reached,
     the one waiting longest makes room, but nobody whose TLS handshake is under way: where all are, who comes next waits
-    in the kernel's backlog, lest under a crowd every handshake be cut short and made again. With `proxied`, every connection begins with a PROXY header (version 2)."""
+    in the kernel's backlog, lest under a crowd every handshake be cut short and made again. With `proxied`, every
+    connection begins with a PROXY header (version 2)."""
 
     headers_bytes_max: int
     headers_timeout_s: float

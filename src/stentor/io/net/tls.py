@@ -52,5 +52,5 @@ def wrap(sock: socket.socket, context: ssl.SSLContext) -> TlsSocket:
 
 
 def has_answered_hello(sock: socket.socket) -> bool:
-    """Whether the peer's hello has come and been answered, and with it the part of the handshake that takes our time."""
+    """Whether the peer's hello has come and been answered, and with it the part of a handshake that takes time."""
     return isinstance(sock, ssl.SSLSocket) and sock.cipher() is not None
