@@ -7,6 +7,7 @@ import os
 import random
 import time
 from functools import partial
+from pathlib import Path
 
 import structlog
 
@@ -220,6 +221,13 @@ class Edge:
             hls_estimated=visitors.estimated,
         )
         put(self._board, self._key_on_board, value)
+        self._forget_the_dead()
+
+    def _forget_the_dead(self) -> None:
+        """Who retires takes its key off the board, unless it was killed."""
+        for key in self._board.keys(f"edge-{self._worker}."):
+            if not Path(f"/proc/{key.rpartition('.')[2]}").exists():
+                self._board.drop(key)
 
     def close(self) -> None:
         if self._key_on_board != f"edge-{self._worker}":
