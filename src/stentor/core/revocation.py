@@ -34,7 +34,9 @@ class Revocation:
 
     def covers(self, token: Token) -> bool:
         """Whether this ticket is void."""
-        return token.key_id in self._keys or token.cls in self._classes or self.covers_seq(token.seq)
+        if token.key_id in self._keys or token.cls in self._classes:
+            return True
+        return bool(self._first) and self.covers_seq(token.seq)
 
     def covers_seq(self, seq: int) -> bool:
         at = bisect_right(self._first, seq) - 1
