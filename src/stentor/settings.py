@@ -43,6 +43,13 @@ class Settings:
     proxy_protocol: bool = _setting(
         False, "Door and edges stand behind a proxy whose every connection begins with a PROXY header, version 2."
     )
+    trusted_proxies: str = _setting(
+        "",
+        "Comma-separated networks of the proxies in front of door and edges: only from these is X-Forwarded-For taken.",
+    )
+    shield_kernel: str = _setting(
+        "auto", "Whether the kernel (nftables) drops whom the shield shuts out: auto, where it may; off, workers only."
+    )
     metrics_token: str = _setting("", "Bearer token for GET /crew/metrics; empty: no metrics are served.")
     advertise: str = _setting(
         "", "Comma-separated IP addresses offered to speakers' browsers; empty: all of this machine."
@@ -94,6 +101,7 @@ class Settings:
         _require(self.lag_skip_s < self.lag_drop_s, "lag_skip_s must be below lag_drop_s")
         _require(bool(self.tls_chain) == bool(self.tls_key), "tls_chain and tls_key are set together, or not at all")
         _require(bool(self.turn_urls) == bool(self.turn_secret), "turn_urls and turn_secret are set together, or not")
+        _require(self.shield_kernel in ("auto", "off"), "shield_kernel is auto or off")
         _require(self.listeners_max >= 1, "listeners_max must be 1 or more")
         _require(self.capacity >= 0, "capacity must be 0, for what is measured, or more")
         _require(self.calls_per_s >= 1, "calls_per_s must be 1 or more")
@@ -118,6 +126,11 @@ class Settings:
     @property
     def keys_dir(self) -> Path:
         return self.data_dir / "keys"
+
+    @property
+    def shield_socket(self) -> Path:
+        """Unix datagram socket of the usher that takes evidence."""
+        return self.run_dir / "shield.sock"
 
     @property
     def desk_socket(self) -> Path:

@@ -10,6 +10,8 @@ door-<i>    `Door`      one a worker, once a second
 now-<show>  `Now`       written by the usher once a second, signed, served by door and edges
 line-<show> `Line`      written by the usher four times a second: who may come in, and how long the line is
 ladder      `Ladder`    written by the usher when it changes: what is given up at the moment
+shield      `Shield`    written by the usher four times a second: attack or crowd, and why
+rules       `Rules`     written by the usher when they change: who is limited, challenged, shut out
 """
 
 from __future__ import annotations
@@ -82,6 +84,9 @@ class Show(msgspec.Struct, frozen=True, omit_defaults=True):
     beacon_name: str = ""
     beacon: str = ""
     revoked: Revoked = Revoked()
+    dry_run: bool = False  # rules are made and written down, but not enforced
+    siege: bool = False  # tickets and reconnects only, by order of the crew
+    released: tuple[str, ...] = ()  # targets of rules that the crew has lifted
 
 
 class Desk(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -242,6 +247,8 @@ class Edge(msgspec.Struct, frozen=True, omit_defaults=True):
     renewed: int = 0  # listeners who came back
     replaced: int = 0  # sessions that ended because their ticket began a newer one
     refusals: dict[str, int] = {}  # by code
+    blocked: int = 0  # connections refused by a rule
+    evidence_lost: int = 0  # datagrams of evidence that the usher did not take
     hls_signed: int = 0  # listeners by HLS whose page says so by beacons; `listeners` has neither these
     hls_estimated: int = 0  # nor these, an estimate (core/visitors.py)
 
@@ -262,6 +269,10 @@ class Door(msgspec.Struct, frozen=True, omit_defaults=True):
     line_at_ms: int = 0  # of the `Line` that it goes by
     at_once: int = 0  # of the tickets: to whoever had not been called, so that nobody keeps a seat for them yet
     at_once_by: dict[str, int] = {}  # the same by show, of those that are announced
+    blocked: int = 0  # connections refused by a rule
+    evidence_lost: int = 0  # datagrams of evidence that the usher did not take
+    challenged: int = 0  # joins that were asked to solve something first
+    solved: int = 0
 
 
 class Now(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -269,3 +280,69 @@ class Now(msgspec.Struct, frozen=True, omit_defaults=True):
 
     at_ms: int
     text: str
+
+
+class Verdict(StrEnum):
+    """What the usher takes those at the door for (core/verdict.py)."""
+
+    CALM = "calm"
+    CROWD = "crowd"
+    UNDECIDED = "undecided"
+    ATTACK = "attack"
+
+
+class Signal(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One reason for a verdict or a rule. `words` is a sentence with its numbers, for people; `sources` showed it with
+    `events` in the window; `score` is the posterior or ratio behind it."""
+
+    family: Literal["conformance", "completion", "requests", "strangers"]
+    words: str
+    sources: int = 0
+    events: int = 0
+    score: float = 0.0
+
+
+class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`target` is a network as text: one IPv4 address (/32) or IPv6 /64, larger ones to challenge only. `enforced_ms`
+    0: in shadow, or in a dry run. `why` is the words of its signals, `spared` what speaks against enforcing it."""
+
+    id: str
+    action: Literal["limit", "drop", "challenge"]
+    target: str
+    since_ms: int
+    until_ms: int
+    enforced_ms: int = 0
+    hits: int = 0
+    why: str = ""
+    spared: str = ""
+
+
+class Shield(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The verdict and what it rests on. Counts are of the window of 10 s; `sources` is an estimate. `level`: 0 open,
+    1 crowd, 2 doubt, 3 attack, 4 siege. `drops_by`: kernel, workers, or "nobody: <reason>". `error` is how often such
+    verdicts were wrong in rehearsal, in words. `challenge`: who joins without a ticket has to solve one first; `share`
+    is how many joins a cluster may make in 10 s, 0: no limit."""
+
+    at_ms: int
+    verdict: Verdict = Verdict.CALM
+    since_ms: int = 0
+    level: int = 0
+    signals: tuple[Signal, ...] = ()
+    sources: int = 0
+    joins: int = 0
+    completed: int = 0
+    rules: int = 0
+    drops_by: str = ""
+    dry_run: bool = False
+    siege: bool = False
+    error: str = ""
+    challenge: bool = False
+    share: int = 0
+
+
+class Rules(msgspec.Struct, frozen=True, omit_defaults=True):
+    """At most 12,000 rules."""
+
+    at_ms: int
+    revision: int = 0
+    rules: tuple[Rule, ...] = ()
