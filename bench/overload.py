@@ -168,7 +168,7 @@ def _asks_well(house: House) -> bool:
     client = http.client.HTTPConnection("127.0.0.1", house.settings.door_port, timeout=5)
     try:
         client.request("POST", house.join_path)
-        return client.getresponse().status == 200 and time.monotonic() - began_s < GOOD_S
+        return client.getresponse().status in (200, 202) and time.monotonic() - began_s < GOOD_S
     except OSError:
         return False
     finally:

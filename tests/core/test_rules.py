@@ -21,7 +21,7 @@ def suspect(key: bytes = HOSTILE) -> Suspect:
 def judged(
     verdict: Verdict = Verdict.ATTACK, *suspects: Suspect, vouched: frozenset[bytes] = frozenset({LISTENER})
 ) -> Judgement:
-    return Judgement(0, verdict, 0, (), suspects, 0, 0, 0, vouched)
+    return Judgement(0, verdict, 0, (), suspects, 0, 0, 0, vouched, frozenset())
 
 
 ATTACK, CALM = judged(Verdict.ATTACK, suspect()), judged(Verdict.CALM)
@@ -59,7 +59,7 @@ def test_where_somebody_listens_nothing_is_enforced() -> None:
     spared = next(change.rule for change in book.receive(both, 0).changes if change.what == "spared")
     assert (spared.target, spared.spared) == ("10.0.0.1/32", "somebody listens there, or has just listened")
     assert [rule.target for rule in book.receive(both, SHADOW_MS).enforced] == ["10.9.0.1/32"]
-    came = judged(Verdict.ATTACK, suspect(), vouched=frozenset({HOSTILE}))
+    came = judged(Verdict.ATTACK, suspect(), vouched=frozenset({HOSTILE, LISTENER}))
     assert book.receive(came, SHADOW_MS + 1).enforced == ()
 
 

@@ -108,6 +108,22 @@ def test_who_does_what_no_player_does_beside_an_audience_is_an_attack_in_a_secon
     assert all(one.families == ("conformance",) and not one.spared for one in judged.suspects)
 
 
+def test_many_who_each_do_a_little_of_it_and_nothing_else_are_found(bench: Bench) -> None:
+    bench.audience()
+    for number in range(120):
+        bench.tell(f"10.9.0.{number}", unfinished=1)
+    bench.tell("10.1.0.1", unfinished=1)
+    judged = bench.look(LOOKS)
+    assert judged.verdict is Verdict.ATTACK and len(judged.suspects) == 120
+
+
+def test_a_few_of_many_who_lose_their_network_are_no_attack(bench: Bench) -> None:
+    bench.audience(2_000)
+    for number in range(150):
+        bench.tell(f"10.8.0.{number}", unfinished=1)
+    assert bench.look(LOOKS + 1).verdict is not Verdict.ATTACK
+
+
 def test_an_address_with_many_behind_it_is_no_suspect_for_a_few_who_err(bench: Bench) -> None:
     bench.audience()
     bench.tell("10.3.0.1", requests=900, starts=300, completed=200, live=200, unfinished=40, forged=5)

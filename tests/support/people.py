@@ -27,7 +27,7 @@ ANSWER_S_MAX = 10.0
 HEAD_BYTES_MAX = 65_536
 POLL_S_MAX = 2.0  # an honest page asks again at its time; in these rehearsals, which are short, no later than that
 BACK_S_MAX = 4.0  # of the waits between tries of an honest page
-TICKETS_MAX = 2_000
+LAST_S = 2.0
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -263,7 +263,8 @@ async def late(wait_s: float, then: Awaitable[None]) -> None:
 
 
 async def joins(part: Part) -> None:
-    """`per_s` people a second, each of whom stays for `stay_s`."""
+    """`per_s` people a second, each of whom stays for `stay_s`; the last ones have time enough to hear something."""
+    part.fields.setdefault("for_s", part.plan.left_s - LAST_S)
     behind, stay_s = part.fields.get("behind", 1), part.fields.get("stay_s", 4.0)
     await rate(part, lambda i: person(part, part.source(i // behind), stay_s))
 

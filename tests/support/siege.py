@@ -84,9 +84,10 @@ class Outcome(NamedTuple):
         """From the first hostile packet to the verdict."""
         return self.watch.first(lambda one: one.verdict is board.Verdict.ATTACK, self.parts[hostile]["began_ms"])
 
-    def mitigated_s(self, hostile: str) -> float | None:
-        """To the first rule in force."""
-        return self.watch.first(lambda one: one.enforced > 0, self.parts[hostile]["began_ms"])
+    def mitigated_s(self, hostile: str, prefix: str = "") -> float | None:
+        """To the first rule in force against an address that begins so."""
+        began_ms = self.parts[hostile]["began_ms"]
+        return self.watch.first(lambda one: any(target.startswith(prefix) for target in one.targets), began_ms)
 
     def summary(self, hostile: str = "") -> dict[str, Any]:
         times = {"detected_s": self.detected_s(hostile), "mitigated_s": self.mitigated_s(hostile)} if hostile else {}

@@ -31,6 +31,7 @@ STARTS_MIN = 65  # with none completed, that is sure
 STARTS_KNOWN_MIN = 200  # of a source that was seen to behave well before: many may be behind one address
 BAD_MIN, BAD_OVER_GOOD = 8, 4  # of one source, in the window
 BAD_ALL_MIN = 20
+BAD_SPREAD_MIN, BAD_SPREAD_SHARE = 100, 0.1  # of those who do little of it each; of all sources
 MEMBER_STARTS_MIN = 2  # of a source in a network that fails as a whole
 REQUESTS_MIN, REQUESTS_OVER_GOOD = 150, 20
 REQUESTS_ALL_MIN = 300
@@ -40,6 +41,7 @@ QUIET_MS = 10_000  # without a sign, and an attack is over
 CROWD_JOINS_MIN, CROWD_OVER = 50, 4.0  # joins in the window; how many times as many as before
 BASE_MS = 60_000
 SUSPECTS_MAX = 12_000
+FAVOURED_MIN, FAVOURED_MAX = 10, 4_096  # joins of one source in the window; such sources
 
 Rows = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -65,7 +67,8 @@ class Judgement(NamedTuple):
     sources: int
     joins: int
     completed: int
-    vouched: frozenset[bytes]  # sources with a listener, or who behaved well: never to be shut out
+    vouched: frozenset[bytes]  # sources with a listener, or who had one just now: never to be shut out
+    favoured: frozenset[bytes]  # of those, from which many come: a share is not for them
 
 
 @lru_cache(maxsize=16_384)
@@ -123,6 +126,9 @@ class Judge:
             joins,
             int(picture.column("completed").sum()),
             frozenset(key.tobytes() for key in picture.keys[good]),
+            frozenset(
+                key.tobytes() for key in picture.keys[good & (picture.column("joins") >= FAVOURED_MIN)][:FAVOURED_MAX]
+            ),
         )
 
     def _is_crowd(self, picture: Picture) -> bool:
@@ -166,7 +172,11 @@ def _signal(family: str, words: str, flags: Flags, events: int, score: float) ->
 
 def _conformance(picture: Picture) -> _Found:
     bad = np.asarray(sum(picture.column(name) for name in BAD), np.int64)
-    flags = (bad >= BAD_MIN) & (bad > BAD_OVER_GOOD * _good(picture))
+    good = _good(picture)
+    flags = (bad >= BAD_MIN) & (bad > BAD_OVER_GOOD * good)
+    little = (bad > 0) & (good == 0) & ~picture.known
+    if int(bad[little].sum()) >= BAD_SPREAD_MIN and float(little.mean()) >= BAD_SPREAD_SHARE:
+        flags |= little  # each does little of it, and nothing else
     events = int(bad[flags].sum())
     signal = None
     if events >= BAD_ALL_MIN:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stentor.formats import evidence
 from stentor.formats.evidence import FIELDS, key_of
+from stentor.model.http import Request, Response
 
 SOURCES_MAX = 16_384  # between two tellings; of more, only how much there was is told
 _AT = {name: at for at, name in enumerate(FIELDS)}
@@ -39,3 +40,23 @@ class Witness:
         told = evidence.encode(self._role, self._worker, now_ms, self._overflow, self._rows)
         self._rows, self._overflow = {}, 0
         return told
+
+
+def of_door(request: Request, response: Response) -> tuple[str, ...]:
+    """What a request to the door, and its answer, are counted as."""
+    what = request.path.split("/")[3:]
+    posted = request.method == "POST" and what in (["join"], ["wait"])
+    if response.status == _FORBIDDEN:
+        return (*_JOINS[posted], "forged")
+    if posted or what == ["listen.mp3"]:
+        if response.status in (_OK, _ON):
+            return ("requests", "joins", "starts")
+        return ("requests", "joins", "places" if _GATHERING in (response.body or b"") else "held")
+    if what[:1] == ["place"] and response.status == _OK:
+        return ("requests", "polite")
+    return _JOINS[False]
+
+
+_OK, _ON, _FORBIDDEN = 200, 307, 403
+_GATHERING = b'"state": "gathering"'
+_JOINS = {True: ("requests", "joins"), False: ("requests",)}

@@ -52,10 +52,10 @@ class RequestReader:
     peer has said that none comes behind that.
     """
 
-    __slots__ = ("_max", "_parser", "_source", "idle", "over", "refused")
+    __slots__ = ("_max", "_parser", "idle", "over", "refused", "source")
 
     def __init__(self, headers_bytes_max: int, source: str = "") -> None:
-        self._source = source
+        self.source = source
         self._max = headers_bytes_max
         self._parser: _Parser | None = None  # made when there is something to parse
         self.over = False
@@ -94,12 +94,12 @@ class RequestReader:
         if plain is None or rest is None or len(plain[2]) + rest.size > self._max:
             return None
         path, query = _target(plain[2])
-        return Request(plain[1].decode(), path, query, rest.headers, rest.keep_alive, self._source)
+        return Request(plain[1].decode(), path, query, rest.headers, rest.keep_alive, self.source)
 
     def _parse(self, data: bytes) -> list[Request]:
         parser = self._parser
         if parser is None:
-            parser = self._parser = _Parser(self._max, self._source)
+            parser = self._parser = _Parser(self._max, self.source)
         done, self.refused = parser.feed(data)
         self.idle = parser.idle
         self.over = bool(done) and not done[-1].keep_alive
