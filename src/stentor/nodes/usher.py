@@ -22,6 +22,7 @@ from stentor.io.wake import RING, Caller
 from stentor.model import board
 from stentor.nodes.airing import publish
 from stentor.nodes.usher_ladder import UsherLadder
+from stentor.nodes.usher_ledger import UsherLedger
 from stentor.nodes.usher_line import Lines
 from stentor.settings import Settings
 
@@ -43,6 +44,7 @@ class Usher:
         self._ladder = UsherLadder(settings, self._board, self._caller)
         self._desk_revision = -1
         self._lines = Lines(settings, self._board)
+        self._ledger = UsherLedger(settings, self._board, lambda: self._ring)
 
     def _get(self, key: str, kind: type[T]) -> T | None:
         try:
@@ -118,6 +120,7 @@ class Usher:
             group.create_task(_every(LOOK_S, self.heed, stop))
             group.create_task(_every(NOW_S, self.announce, stop))
             group.create_task(self._lines.run(stop))
+            group.create_task(self._ledger.run(stop))
 
 
 async def _every(seconds: float, do: Callable[[], float | None], stop: asyncio.Event) -> None:

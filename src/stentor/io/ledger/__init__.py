@@ -71,8 +71,7 @@ class LedgerFile:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._file: tuple[Path, int] | None = None
-        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None  # until there is something to write
 
     def append(self, file: Path, lines: bytes) -> bool:
         """Queue `lines`, whole ones; -> False if there is no room for them, and they are lost."""
@@ -82,6 +81,9 @@ class LedgerFile:
                 return False
             self._pending.append((file, lines))
             self.state.pending_bytes += len(lines)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+                self._thread.start()
             return True
 
     def told(self, lost: int) -> None:
@@ -92,7 +94,8 @@ class LedgerFile:
     def close(self) -> None:
         """Write what waits, if the disk takes it, and end the thread."""
         self._closing.set()
-        self._thread.join(CLOSE_S_MAX)
+        if self._thread is not None:
+            self._thread.join(CLOSE_S_MAX)
 
     def _run(self) -> None:
         wait_s = FLUSH_S
