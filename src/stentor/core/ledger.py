@@ -19,7 +19,6 @@ from stentor.formats.ledger import (
     Noted,
     Ordered,
     Ruled,
-    Sampled,
     encode,
     hashed,
     kind_of,
@@ -187,8 +186,3 @@ _ORDERS = {
     "siege": ("Siege: only who has a ticket, or comes back, is let in", "Siege over"),
     "closed": ("Closed the door", "Opened the door again"),
 }
-
-
-def quiet(sample: Sampled) -> bool:
-    """Whether a sample of each minute is enough."""
-    return sample.verdict == "calm" and not sample.level and sample.phase == Phase.ANNOUNCED
