@@ -12,7 +12,7 @@ Cause is told by rules that anybody can check against the ledger:
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -65,7 +65,7 @@ def make(ledger: Ledger, taped: Taped | None, source: Source, made_at_ms: int) -
         rules=rules,
         orders=tuple(Said(entry.at_ms, entry.words) for entry in entries if isinstance(entry, Ordered)),
         notes=tuple(Said(entry.at_ms, entry.words) for entry in entries if isinstance(entry, Noted)),
-        series=series(shown),
+        series=series(shown, taped),
         caveats=(),
     )
     during = _during(samples, attack)
@@ -140,9 +140,10 @@ def merged(spans: Iterable[Span]) -> list[Span]:
 
 
 def within(at_ms: int, spans: Sequence[Span]) -> bool:
-    """Whether a moment lies in one of `spans`, which are apart and ascending."""
-    at = bisect_right(spans, (at_ms, 1 << 62)) - 1
-    return at >= 0 and spans[at][0] <= at_ms <= spans[at][1]
+    """Whether a moment lies in one of `spans`, which are apart and ascending. A span has its end and not its beginning:
+    a sample there counts what was before it."""
+    at = bisect_left(spans, (at_ms, -1)) - 1
+    return at >= 0 and at_ms <= spans[at][1]
 
 
 def rule_lives(entries: Iterable[Entry]) -> tuple[RuleLife, ...]:
@@ -226,7 +227,7 @@ def heard(samples: Sequence[Sampled], taped: Taped | None, attack: Sequence[Span
     count = Audio(by="ledger" if any(one.aired or one.held for one in samples) else "nothing", late=late)
     for one in samples:
         if one.phase == "live":
-            count = _counted(count, one, one.aired, one.held, within(one.at_ms, attack))
+            count = _counted(count, [one], one.aired, one.held, within(one.at_ms, attack))
     return count
 
 
@@ -235,16 +236,17 @@ def _by_tape(samples: Sequence[Sampled], taped: Taped, attack: Sequence[Span], l
     count = Audio("tape", taped.chunk_ms, late=late, signed=taped.signed, chain=taped.chain)
     for at, length in enumerate(taped.lengths):
         due_ms = taped.first_ms + (at + 1) * taped.chunk_ms  # a chunk is out when its last sample is
-        near = samples[min(bisect_right(times, due_ms), len(times) - 1)]  # the sample that counted it
+        after = bisect_left(times, due_ms)
+        near = samples[max(0, after - 1) : after + 1]
         count = _counted(count, near, int(length > 0), int(not length), within(due_ms, attack))
     lost = sum(last - first + 1 for first, last in taped.lost)
     return replace(count, lost=lost, last_n=taped.first_n + len(taped.lengths) - 1)
 
 
-def _counted(count: Audio, sample: Sampled, aired: int, held: int, in_attack: bool) -> Audio:
-    """`count` and some chunks more, of the time of `sample`."""
-    studio = held if "studio" in sample.absent else min(held, sample.late)
-    unvoiced = held - studio if not sample.voices else 0
+def _counted(count: Audio, near: Sequence[Sampled], aired: int, held: int, in_attack: bool) -> Audio:
+    """`count` and some chunks more, of the time of `near`: a voice or a studio may come and go between two samples."""
+    studio = held if any("studio" in one.absent for one in near) else min(held, max(one.late for one in near))
+    unvoiced = held - studio if any(not one.voices for one in near) else 0
     rest = held - studio - unvoiced
     return replace(
         count,
@@ -280,8 +282,8 @@ class _Bin:
         self.sums = {name: value + self.sums.get(name, 0) for name, value in counted.items()}
 
 
-def series(samples: Sequence[Sampled]) -> Series:
-    """The samples in as many bins as a plot can show."""
+def series(samples: Sequence[Sampled], taped: Taped | None = None) -> Series:
+    """The samples in as many bins as a plot can show; where there is a tape, it says what was hold."""
     from_ms = samples[0].at_ms
     length_s = (samples[-1].at_ms - from_ms) // 1000 + 1
     step_s = next((step for step in STEPS_S if length_s / step <= BINS_MAX), -(-length_s // BINS_MAX))
@@ -301,8 +303,17 @@ def series(samples: Sequence[Sampled]) -> Series:
         _most(bins, "verdict"),
         _most(bins, "level"),
         _most(bins, "rung"),
-        tuple(_held(one) for one in bins),
+        tuple(_held(one) for one in bins) if taped is None else _held_on_tape(taped, from_ms, step_s, len(bins)),
     )
+
+
+def _held_on_tape(taped: Taped, from_ms: int, step_s: int, size: int) -> tuple[float | None, ...]:
+    counts = [[0, 0] for _ in range(size)]  # of program, of hold
+    for at, length in enumerate(taped.lengths):
+        step = (taped.first_ms + at * taped.chunk_ms - from_ms) // (step_s * 1000)
+        if 0 <= step < size:
+            counts[step][not length] += 1
+    return tuple(round(held / (aired + held), 3) if aired + held else None for aired, held in counts)
 
 
 def _most(bins: Iterable[_Bin | None], name: str) -> tuple[int | None, ...]:

@@ -16,6 +16,7 @@ WIDTH, HEIGHT = 960, 150
 LEFT, RIGHT, TOP, BOTTOM = 66, 118, 12, 26
 TICKS_S = (1, 2, 5, 10, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 43_200, 86_400)
 TICKS_MAX = 9
+SMALL = 1e-6  # below, a value is nothing
 Values = Sequence[float | None]
 
 
@@ -110,10 +111,10 @@ def runs(values: Values) -> list[tuple[int, int, float | None]]:
 
 def nice(largest: float) -> float:
     """A round value that is not below `largest`, and above 0."""
-    if largest <= 0:
+    if largest < SMALL:
         return 1.0
     unit = 10.0 ** math.floor(math.log10(largest))
-    return next(unit * step for step in (1, 2, 4, 5, 10) if unit * step >= largest)
+    return next(unit * step for step in (1, 2, 4, 5, 10) if unit * step >= largest * (1 - SMALL))
 
 
 def _y(value: float, top: float) -> float:

@@ -13,6 +13,7 @@ from stentor.formats.report_words import LEVELS, RUNGS, attacks, clock, day, las
 
 VERDICTS = ("calm", "crowd", "undecided", "attack")
 RULES_SHOWN_MAX = 300
+RULES_AT_ONCE = 12
 STRETCHES_SHOWN_MAX = 300
 SAID_SHOWN_MAX = 500
 ROWS_MAX = 90
@@ -184,7 +185,10 @@ def _rules(report: Report) -> str:
     counts = f"{totals.rules:,} rules: {totals.rules_enforced:,} enforced, {spared}, {totals.rules_released:,} released"
     head = f"<p>{counts} by the crew. Those that matched most come first.</p>"
     names = ("Made", "Rule", "Source", "Enforced after", "Ended", "Matched", "Signals", "Counter-evidence")
-    table = _tabled("Rules", names, [_rule(rule) for rule in shown])
+    rows = [_rule(rule) for rule in shown]
+    table = _tabled("Rules", names, rows[:RULES_AT_ONCE])
+    if rest := rows[RULES_AT_ONCE:]:
+        table += f"<details><summary>{len(rest)} more</summary>{_tabled('More rules', names, rest)}</details>"
     return _section("rules", "Rules", head + table + _more(len(report.rules), len(shown)))
 
 
@@ -222,7 +226,8 @@ def _audio(report: Report) -> str:
     body = "".join(f"<tr><th scope='row'>{escape(name)}</th><td>{value}</td></tr>" for name, value in rows)
     by = {"tape": "Each chunk of the recording was looked at.", "ledger": "By samples of the ledger."}[audio.by]
     signed = _signed(report) if audio.by == "tape" else ""
-    return _section("audio", "The audio", f"<p>{by} {signed}</p><table>{body}</table>")
+    table = f"<div class='wide' role='region' aria-label='Pieces of audio' tabindex='0'><table>{body}</table></div>"
+    return _section("audio", "The audio", f"<p>{by} {signed}</p>{table}")
 
 
 def _signed(report: Report) -> str:

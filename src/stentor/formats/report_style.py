@@ -61,6 +61,7 @@ tbody th { font-weight: 600; white-space: nowrap; }
 .tag.attack { border-color: var(--air); color: var(--air); font-weight: 700; }
 .tag.undecided { border-color: var(--hold); color: var(--hold); }
 .tag.crowd { border-color: var(--cool); color: var(--cool); }
-code { font: 0.875em ui-monospace, "Liberation Mono", monospace; overflow-wrap: anywhere; }
+section, figure { min-width: 0; }
+code { word-break: break-all; font: 0.875em ui-monospace, "Liberation Mono", monospace; overflow-wrap: anywhere; }
 summary { min-height: 1.75rem; cursor: pointer; font-weight: 600; }
 """
