@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def test_it_is_read_in_order_and_nothing_is_without_a_name(browse: Browse, url: 
     page = browse(url)
     levels = page.evaluate(HEADINGS)
     assert levels[0] == 1 and levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in pairwise(levels))
     assert page.evaluate(NAMELESS) == []
     assert page.locator("html").get_attribute("lang") == "en"
     assert page.locator("main").count() == 1
