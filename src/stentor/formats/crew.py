@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from stentor.model.board import Ladder, Levels, Line, Phase, Stage, Usher, Wish
+from stentor.model.board import Ladder, Levels, Line, Phase, Rule, Shield, Stage, Usher, Wish
 
 CrewWish = Literal["go", "hold", "end", "cancel"]
 ClassName = Literal["crew", "reconnect", "invited", "drawn", "late"]  # of formats/ticket.Class
@@ -169,6 +169,8 @@ class ShowView(Answer, frozen=True):
     beacon_name: str
     beacon: str
     revoked: RevokedView
+    dry_run: bool
+    siege: bool
 
 
 class EdgeTotals(Answer, frozen=True):
@@ -212,7 +214,8 @@ class CrewState(Answer, frozen=True):
 
     `line` is null until the usher has one for this show, and comes without its table. `joins_hz`: listeners that came
     to the edges, a second, over the last ten; null while that is not known. `age_ms`: how long ago stage, levels,
-    usher, line and (newest) edge and door worker were heard of; null: never.
+    usher, line, shield and (newest) edge and door worker were heard of; null: never. `shield` is null until the usher
+    has judged; `rules` are those that matter most, `shield.rules` says how many there are.
     """
 
     now_ms: int
@@ -228,6 +231,8 @@ class CrewState(Answer, frozen=True):
     ladder: Ladder | None
     doors: DoorTotals
     joins_hz: float | None
+    shield: Shield | None
+    rules: tuple[Rule, ...]
 
 
 class SeatShow(Answer, frozen=True):

@@ -19,7 +19,7 @@ from stentor.formats.refusal import Reason, Refusal
 from stentor.io.board import VALUE_BYTES_MAX, Board, BoardError
 from stentor.io.records import Change, Records, RecordsError
 from stentor.io.wake import BOARD, Caller
-from stentor.model.board import Desk, Door, Edge, Ladder, Levels, Line, Show, Stage, Usher
+from stentor.model.board import Desk, Door, Edge, Ladder, Levels, Line, Rules, Shield, Show, Stage, Usher
 
 T = TypeVar("T")
 RETRY_S = 2.0
@@ -97,6 +97,8 @@ class Keeper:
             await self._store_over(await self._ends.get())
 
     def facts(self, show_id: str) -> Facts:
+        shield = self._read("shield", Shield)
+        rules = self._read("rules", Rules) if shield is not None and shield.rules else None
         return Facts(
             stage=self._read("stage", Stage),
             levels=self._read("levels", Levels),
@@ -106,6 +108,8 @@ class Keeper:
             line=self.line(show_id),
             ladder=self.ladder(),
             joins_hz=self._joins.hz(now_ms()),
+            shield=shield,
+            rules=rules.rules if rules is not None else (),
         )
 
     def line(self, show_id: str) -> Line | None:

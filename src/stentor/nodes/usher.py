@@ -22,6 +22,7 @@ from stentor.io.wake import RING, Caller
 from stentor.model import board
 from stentor.nodes.airing import publish
 from stentor.nodes.usher_ladder import UsherLadder
+from stentor.nodes.usher_ledger import UsherLedger
 from stentor.nodes.usher_line import Lines
 from stentor.nodes.usher_shield import UsherShield
 from stentor.settings import Settings
@@ -45,6 +46,7 @@ class Usher:
         self._desk_revision = -1
         self._lines = Lines(settings, self._board)
         self._shield = UsherShield(settings, Board(settings.board_dir))
+        self._ledger = UsherLedger(settings, self._board, lambda: self._ring)
 
     def _get(self, key: str, kind: type[T]) -> T | None:
         try:
@@ -123,6 +125,7 @@ class Usher:
                 group.create_task(_every(LOOK_S, self.heed, stop))
                 group.create_task(_every(NOW_S, self.announce, stop))
                 group.create_task(self._lines.run(stop))
+                group.create_task(self._ledger.run(stop))
         finally:
             await asyncio.to_thread(self._shield.stop)
 
