@@ -290,9 +290,11 @@ def test_the_page_says_what_the_door_says(browse: Browse, front: Station) -> Non
     theirs = page.evaluate(
         """async ([counts, ranges, chances]) => {
           const waits = await import("/assets/00000000/listen/waits.js");
+          const { words } = await import("/assets/00000000/listen/verdict.js");
+          const verdicts = ["calm", "crowd", "undecided", "attack"].map((verdict) => words({ verdict: { verdict } }));
           const fixed = [waits.OFFER, waits.DRAWN, waits.AFTER_DRAW, waits.CLOSED];
           const said = [false, true].map((assumed) => chances.map((chance) => waits.chanceWords(chance, assumed)));
-          return [counts.map(waits.countWords), ranges.map(waits.etaWords), said, fixed];
+          return [counts.map(waits.countWords), ranges.map(waits.etaWords), said, fixed, verdicts];
         }""",
         [counts, ranges, chances],
     )
@@ -301,4 +303,5 @@ def test_the_page_says_what_the_door_says(browse: Browse, front: Station) -> Non
         [waiting.eta_words(tuple(one) if one else None) for one in ranges],
         [[waiting.chance_words(chance, assumed=assumed) for chance in chances] for assumed in (False, True)],
         [waiting.OFFER, waiting.DRAWN_WORDS, waiting.AFTER_DRAW_WORDS, waiting.CLOSED_WORDS],
+        ["", *(waiting.VERDICT_WORDS[verdict] for verdict in ("crowd", "undecided", "attack"))],
     ]

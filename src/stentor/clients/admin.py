@@ -24,6 +24,7 @@ from stentor.formats.crew import (
     RungOrder,
     SeatMade,
     SeatOrder,
+    ShieldView,
     ShowDetail,
     ShowMade,
     Shows,
@@ -80,6 +81,9 @@ class Admin:
 
     async def show(self, show_id: str) -> ShowDetail:
         return await self._call("GET", _path(show_id), ShowDetail)
+
+    async def shield(self, show_id: str) -> ShieldView:
+        return await self._call("GET", _path(show_id, "shield"), ShieldView)
 
     async def wish(self, show_id: str, wish: CrewWish, reason: str = "") -> Done:
         return await self._call("POST", _path(show_id, "wish"), Done, WishOrder(wish, reason))

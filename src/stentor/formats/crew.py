@@ -235,6 +235,16 @@ class CrewState(Answer, frozen=True):
     rules: tuple[Rule, ...]
 
 
+class ShieldView(Answer, frozen=True):
+    """GET /admin/shows/{show}/shield: the verdict and every rule, with whom it is against. `shield` is null until the
+    usher has judged. `dry_run`, `siege`: as the crew wants it."""
+
+    shield: Shield | None
+    rules: tuple[Rule, ...]
+    dry_run: bool
+    siege: bool
+
+
 class SeatShow(Answer, frozen=True):
     id: str
     title: str

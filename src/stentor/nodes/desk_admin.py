@@ -25,6 +25,7 @@ from stentor.formats.crew import (
     RevokeOrder,
     RungOrder,
     SeatOrder,
+    ShieldView,
     ShowDetail,
     Shows,
     ShowView,
@@ -52,6 +53,7 @@ class AdminApi:
             Route("/admin/shows", self.shows, methods=["GET"]),
             Route("/admin/shows", self.create, methods=["POST"]),
             Route(show, self.show),
+            Route(f"{show}/shield", self.shield),
             _order(f"{show}/wish", WishOrder, orders.wish),
             _order(f"{show}/notice", NoticeOrder, orders.notice),
             _order(f"{show}/cap", CapOrder, orders.cap),
@@ -80,6 +82,13 @@ class AdminApi:
         actions, link = await keeper.actions(stored.show), self._orders.links.listener(show_id)
         detail = ShowDetail(self._view(stored), link, actions, brief(keeper.line(show_id)), keeper.ladder())
         return json_response(detail)
+
+    async def shield(self, request: Request) -> Response:
+        show_id = request.path_params["show"]
+        entry = self._keeper.shows.get(show_id)
+        if entry is None:
+            raise problem(Refusal(Reason.SHOW_UNKNOWN, f"There is no show {show_id[:32]!r} here, or it is long over."))
+        return json_response(ShieldView(*self._keeper.shield(), entry.show.dry_run, entry.show.siege))
 
     def _view(self, stored: Stored) -> ShowView:
         entry = self._keeper.shows.get(stored.show.id)
