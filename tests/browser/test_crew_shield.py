@@ -53,7 +53,7 @@ def test_the_verdict_with_its_evidence_in_words(browse: Browse, desk: Desk) -> N
         "Who comes without a ticket solves a task first.",
         "A network may join 12 times in 10 s.",
         "The kernel drops whom a rule shuts out",
-        "In rehearsal such a verdict was wrong in 0 of 300 rehearsed crowds.",
+        "In rehearsal: wrong in 0 of 300 rehearsed crowds.",
     ):
         expect(notes).to_contain_text(words)
 

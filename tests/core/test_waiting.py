@@ -197,3 +197,16 @@ def test_of_many_places_each_page_says_where_the_next_one_is() -> None:
 @pytest.mark.parametrize("path", ["nothing", "place", "wait/a/b", "draw/x", "places/x"])
 def test_other_addresses(path: str) -> None:
     assert ask(path).status == 404
+
+
+@pytest.mark.parametrize("verdict", ["crowd", "undecided", "attack"])
+def test_a_page_says_in_one_sentence_what_is_at_the_door(verdict: str) -> None:
+    said = waiting.VERDICT_WORDS[verdict]
+    assert said in text(ask("wait", about=lambda show: ABOUT._replace(verdict=verdict)))
+    over = ABOUT._replace(verdict=verdict, phase=Phase.ENDED)
+    assert said not in text(ask("wait", about=lambda show: over))
+
+
+@pytest.mark.parametrize("verdict", ["", "calm", "of a later version"])
+def test_a_page_says_nothing_where_all_is_calm(verdict: str) -> None:
+    assert 'class="status"' not in text(ask("wait", about=lambda show: ABOUT._replace(verdict=verdict)))

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from stentor.commands import Exit
-from stentor.model.board import Door, Edge, Gate, Ladder, Line, Revoked, Show
+from stentor.model.board import Door, Edge, Gate, Ladder, Line, Revoked, Rule, Rules, Shield, Show, Verdict
 from support.desk import RunningDesk, running_desk
 from support.running import Running
 
@@ -181,6 +181,21 @@ def test_the_door_by_commands(desk: RunningDesk) -> None:
     detail = json.loads(command.run("show", "info", show, "--json").stdout)
     assert (detail["show"]["closed"], detail["show"]["rung"], detail["line"]["waiting"]) == (False, -1, 1_234)
     assert detail["show"]["revoked"] == {"keys": [], "classes": [], "seqs": []}
+
+
+def test_the_shield_by_command(desk: RunningDesk) -> None:
+    command, show = Running(desk.settings, desk.log), desk.create()["show"]
+    assert "nobody judges" in command.run("show", "shield", show).stdout
+    why = "66 sessions begun and none played"
+    rule = Rule("r1", "drop", "203.0.113.7/32", _now_ms(), _now_ms() + 60_000, enforced_ms=_now_ms(), why=why)
+    desk.board.put("rules", Rules(_now_ms(), 1, (rule,)))
+    desk.board.put("shield", Shield(_now_ms(), Verdict.ATTACK, _now_ms(), 3, rules=1, drops_by="workers"))
+    text = command.run("show", "shield", show).stdout
+    for words in ("attack since", "3, attack", "workers", "203.0.113.7/32", "enforced", why):
+        assert words in text
+    found = json.loads(command.run("show", "shield", show, "--json").stdout)
+    assert (found["shield"]["rules"], found["rules"][0]["target"]) == (1, "203.0.113.7/32")
+    assert command.run("show", "shield", "monday").returncode == Exit.NOT_FINE
 
 
 @pytest.mark.parametrize(

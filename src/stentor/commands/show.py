@@ -112,6 +112,13 @@ def info(show: Show, as_json: Json = False) -> None:
     _answer(found, shown.info_of(found), as_json=as_json)
 
 
+@app.command(epilog="Example: stentor show shield friday-x3k9 --json")
+def shield(show: Show, as_json: Json = False) -> None:
+    """Crowd or attack: the verdict, what it rests on, and every rule with whom it is against, why and until when."""
+    found = _ask(lambda desk: desk.shield(show))
+    _answer(found, shown.shield_of(found), as_json=as_json)
+
+
 def _wish(show: str, wish: CrewWish, reason: str, *, as_json: bool) -> None:
     done = _ask(lambda desk: desk.wish(show, wish, reason))
     _answer(done, f"{show}: {wish}", as_json=as_json)

@@ -54,6 +54,7 @@ class About(NamedTuple):
     starts_at_ms: int
     notice: str = ""
     reason: str = ""
+    verdict: str = ""  # board.Verdict; "" where nobody judges
 
 
 class Drawn(NamedTuple):
@@ -169,6 +170,8 @@ def _head(about: About, refresh: str) -> dict[str, str]:
     state, lamp = _LAMPS.get(about.phase, ("off", "Stand by"))
     notice = html.escape(about.notice)
     said = f'<aside class="notice"><p class="eyebrow">From the crew</p><p>{notice}</p></aside>' if notice else ""
+    words = waiting.VERDICT_WORDS.get(about.verdict, "") if about.phase not in _OVER else ""
+    said += f'<p class="status">{words}</p>' if words else ""
     return {
         "show": html.escape(about.id),
         "title": html.escape(about.title),

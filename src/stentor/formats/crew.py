@@ -78,6 +78,26 @@ class RungOrder(Order, frozen=True):
     rung: int
 
 
+class ReleaseOrder(Order, frozen=True):
+    """Lift the rule against `target` (a network as a rule has it), and make none against it again. `clear`: rules may
+    be made again against all who were released."""
+
+    target: str = ""
+    clear: bool = False
+
+
+class DryRunOrder(Order, frozen=True):
+    """Make rules and write them down, but enforce none."""
+
+    dry_run: bool
+
+
+class SiegeOrder(Order, frozen=True):
+    """Let in only who has a ticket or a place."""
+
+    siege: bool
+
+
 class BeaconOrder(Order, frozen=True):
     """What the beacon that was named turned out to be."""
 
@@ -233,6 +253,16 @@ class CrewState(Answer, frozen=True):
     joins_hz: float | None
     shield: Shield | None
     rules: tuple[Rule, ...]
+
+
+class ShieldView(Answer, frozen=True):
+    """GET /admin/shows/{show}/shield: the verdict and every rule, with whom it is against. `shield` is null until the
+    usher has judged. `dry_run`, `siege`: as the crew wants it."""
+
+    shield: Shield | None
+    rules: tuple[Rule, ...]
+    dry_run: bool
+    siege: bool
 
 
 class SeatShow(Answer, frozen=True):

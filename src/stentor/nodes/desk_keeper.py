@@ -19,7 +19,7 @@ from stentor.formats.refusal import Reason, Refusal
 from stentor.io.board import VALUE_BYTES_MAX, Board, BoardError
 from stentor.io.records import Change, Records, RecordsError
 from stentor.io.wake import BOARD, Caller
-from stentor.model.board import Desk, Door, Edge, Ladder, Levels, Line, Rules, Shield, Show, Stage, Usher
+from stentor.model.board import Desk, Door, Edge, Ladder, Levels, Line, Rule, Rules, Shield, Show, Stage, Usher
 
 T = TypeVar("T")
 RETRY_S = 2.0
@@ -97,8 +97,7 @@ class Keeper:
             await self._store_over(await self._ends.get())
 
     def facts(self, show_id: str) -> Facts:
-        shield = self._read("shield", Shield)
-        rules = self._read("rules", Rules) if shield is not None and shield.rules else None
+        shield, rules = self.shield()
         return Facts(
             stage=self._read("stage", Stage),
             levels=self._read("levels", Levels),
@@ -109,8 +108,14 @@ class Keeper:
             ladder=self.ladder(),
             joins_hz=self._joins.hz(now_ms()),
             shield=shield,
-            rules=rules.rules if rules is not None else (),
+            rules=rules,
         )
+
+    def shield(self) -> tuple[Shield | None, tuple[Rule, ...]]:
+        """The verdict, and the rules that are in force or watched."""
+        shield = self._read("shield", Shield)
+        rules = self._read("rules", Rules) if shield is not None and shield.rules else None
+        return shield, rules.rules if rules is not None else ()
 
     def line(self, show_id: str) -> Line | None:
         return self._read(f"line-{show_id}", Line)

@@ -9,7 +9,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stentor.core import desk, desk_door, life
+from stentor.core import desk, desk_door, desk_shield, life
 from stentor.core.actions import written
 from stentor.core.desk import Limits, Seated
 from stentor.core.shows import Entry
@@ -18,16 +18,19 @@ from stentor.formats.crew import (
     CapOrder,
     Done,
     DoorOrder,
+    DryRunOrder,
     MuteOrder,
     NewSeat,
     NewShow,
     NoticeOrder,
     Order,
+    ReleaseOrder,
     RevokeOrder,
     RungOrder,
     SeatMade,
     SeatOrder,
     ShowMade,
+    SiegeOrder,
     WishOrder,
 )
 from stentor.formats.invite import Rng
@@ -154,6 +157,17 @@ class Orders:
 
     async def rung(self, call: Call, order: RungOrder) -> Done:
         return await self._done(call, "rung", order, lambda entry: desk_door.set_rung(entry.show, order.rung))
+
+    async def release(self, call: Call, order: ReleaseOrder) -> Done:
+        return await self._done(call, "release", order, lambda entry: desk_shield.release(entry.show, order))
+
+    async def dry_run(self, call: Call, order: DryRunOrder) -> Done:
+        return await self._done(
+            call, "dry-run", order, lambda entry: desk_shield.set_dry_run(entry.show, order.dry_run)
+        )
+
+    async def siege(self, call: Call, order: SiegeOrder) -> Done:
+        return await self._done(call, "siege", order, lambda entry: desk_shield.set_siege(entry.show, order.siege))
 
     async def beacon(self, call: Call, order: BeaconOrder) -> Done:
         def step(entry: Entry) -> Show | Refusal:

@@ -139,6 +139,7 @@ class Lines:
             starts_at_ms=fields.get("starts_at_ms", starts),
             notice=fields.get("notice", ""),
             reason=fields.get("reason", ""),
+            verdict=fields.get("verdict", {}).get("verdict", ""),
         )
 
     def draw(self, show: str) -> board.Line | None:

@@ -47,7 +47,7 @@ export function notes({ shield, show }) {
     shield.siege || show.siege ? "Siege: only tickets and those who come back are let in." : "",
     shield.dry_run || show.dry_run ? "Dry run: rules are made and written down, nobody is shut out." : "",
     dropWords(shield.drops_by),
-    shield.error ? `In rehearsal such a verdict was ${shield.error}.` : "",
+    shield.error ? `In rehearsal: ${shield.error}.` : "",
   ].filter(Boolean);
 }
 
