@@ -35,6 +35,9 @@ SHOW = Show(
     beacon_name="drand 4242",
     beacon="ab12",
     revoked=Revoked((7,), (5,), ((1, 9), (20, 2**32 - 1))),
+    dry_run=True,
+    siege=True,
+    released=("10.0.0.7/32", "2001:db8::/64"),
 )
 
 
