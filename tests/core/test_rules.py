@@ -35,7 +35,7 @@ def test_a_rule_is_in_shadow_then_limits_then_drops() -> None:
     book = Rulebook()
     made = book.receive(ATTACK, 1_000)
     assert (made.level, made.enforced, [change.what for change in made.changes]) == (rules.ATTACK, (), ["made"])
-    assert made.rules[0].target == "10.9.0.1/32" and made.challenge
+    assert made.rules[0].target == "10.9.0.1/32" and made.share
     assert actions(book.receive(ATTACK, 1_000 + SHADOW_MS)) == ["limit"]
     assert actions(book.receive(ATTACK, 1_000 + SHADOW_MS + LIMIT_MS)) == ["drop"]
 
@@ -77,7 +77,7 @@ def test_a_dry_run_writes_down_and_enforces_nothing() -> None:
     book, wishes = Rulebook(), Wishes(dry_run=True)
     book.receive(ATTACK, 0, wishes=wishes)
     dry = book.receive(ATTACK, SHADOW_MS, wishes=wishes)
-    assert (dry.enforced, dry.challenge, dry.share, dry.rules[0].spared != "") == ((), False, 0, True)
+    assert (dry.enforced, dry.share, dry.rules[0].spared != "") == ((), 0, True)
     assert actions(book.receive(ATTACK, SHADOW_MS + 1)) == ["limit"]
 
 

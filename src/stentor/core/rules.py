@@ -2,7 +2,7 @@
 
     0 open    nothing
     1 crowd   nothing but the line and the ladder
-    2 doubt   a challenge for who joins without a ticket, a fair share a source
+    2 doubt   a fair share a source of joins without a ticket, but for sources that are known to behave
     3 attack  rules: in shadow first, then `limit` (new connections), then `drop`
     4 siege   tickets and reconnects only
 
@@ -54,7 +54,6 @@ class Change(NamedTuple):
 
 class Decision(NamedTuple):
     level: int
-    challenge: bool
     share: int
     enforced: tuple[Rule, ...]
     rules: tuple[Rule, ...]
@@ -113,7 +112,7 @@ class Rulebook:
         rules = tuple(held.rule(now_ms) for held in self._held.values())
         doubt = self._level >= DOUBT and not wishes.dry_run
         enforced = tuple(rule for rule in rules if rule.enforced_ms)
-        return Decision(self._level, doubt, SHARE_JOINS if doubt else 0, enforced, rules, tuple(changes))
+        return Decision(self._level, SHARE_JOINS if doubt else 0, enforced, rules, tuple(changes))
 
     def _set_level(self, verdict: Verdict, now_ms: int, busy: float, wishes: Wishes) -> None:
         wanted = {Verdict.CALM: OPEN, Verdict.CROWD: CROWD, Verdict.UNDECIDED: DOUBT, Verdict.ATTACK: ATTACK}[verdict]

@@ -30,6 +30,7 @@ SHARE, SURE = 0.10, 0.999  # of sessions completed, below which nobody is a list
 STARTS_MIN = 65  # with none completed, that is sure
 STARTS_KNOWN_MIN = 200  # of a source that was seen to behave well before: many may be behind one address
 BAD_MIN, BAD_OVER_GOOD = 8, 4  # of one source, in the window
+FORGED_WEIGHT = 2  # each counts for so many more: unlike a network that fails, a ticket is forged on purpose
 BAD_ALL_MIN = 20
 BAD_SPREAD_MIN, BAD_SPREAD_SHARE = 100, 0.1  # of those who do little of it each; of all sources
 MEMBER_STARTS_MIN = 2  # of a source in a network that fails as a whole
@@ -172,9 +173,10 @@ def _signal(family: str, words: str, flags: Flags, events: int, score: float) ->
 
 def _conformance(picture: Picture) -> _Found:
     bad = np.asarray(sum(picture.column(name) for name in BAD), np.int64)
-    good = _good(picture)
-    flags = (bad >= BAD_MIN) & (bad > BAD_OVER_GOOD * good)
-    little = (bad > 0) & (good == 0) & ~picture.known
+    good, forged = _good(picture), picture.column("forged")
+    flags = (bad + FORGED_WEIGHT * forged >= BAD_MIN) & (bad > BAD_OVER_GOOD * good)
+    asked = picture.column("requests") + picture.column("starts")
+    little = (bad > 0) & (good == 0) & ~picture.known & (2 * bad >= asked)
     if int(bad[little].sum()) >= BAD_SPREAD_MIN and float(little.mean()) >= BAD_SPREAD_SHARE:
         flags |= little  # each does little of it, and nothing else
     events = int(bad[flags].sum())

@@ -109,10 +109,6 @@ class Guard:
         """Whether only tickets and who has a place are let in."""
         return self._shield.level >= SIEGE and not self._shield.dry_run
 
-    @property
-    def challenges(self) -> bool:
-        return self._shield.challenge
-
 
 def rules_path(settings: Settings) -> Path:
     return settings.run_dir / "shield.rules"

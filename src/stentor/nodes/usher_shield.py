@@ -147,7 +147,6 @@ class UsherShield:
             dry_run=wishes.dry_run,
             siege=wishes.siege,
             error=ERROR,
-            challenge=decision.challenge,
             share=decision.share,
         )
         self._board.put("shield", shield)
