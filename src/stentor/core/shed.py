@@ -13,7 +13,7 @@ import math
 from typing import Protocol
 
 from stentor.formats.problem import refusal
-from stentor.model.http import Response
+from stentor.model.http import Request, Response
 
 TARGET_S = 0.005
 INTERVAL_S = 0.1
@@ -76,6 +76,19 @@ def is_put_off(path: str) -> bool:
     return not path.endswith(_NEVER_PUT_OFF)
 
 
+def is_stranger(request: Request) -> bool:
+    """Whether somebody asks to be let in who has neither ticket nor place."""
+    what = request.path.split("/")[3:]
+    posted = request.method == "POST" and what in (["join"], ["wait"])
+    return (posted or what == ["listen.mp3"]) and not request.query.get("place")
+
+
+SHARED_OUT = refusal(
+    429, "fair-share", "Many ask from this address", "each gets a share at the moment; come again", retry_after_s=10
+)
+BESIEGED = refusal(
+    503, "siege", "Only those with a ticket or a place are let in", "come again in a minute", retry_after_s=60
+)
 _SECONDS = range(RETRY_AFTER_S[0], RETRY_AFTER_S[1] + 1)
 _TITLE = "More people ask than can be answered; come again"
 _BUSY = tuple(refusal(503, "busy", _TITLE, retry_after_s=seconds) for seconds in _SECONDS)

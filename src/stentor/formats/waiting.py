@@ -18,6 +18,7 @@ OFFER = "Whoever is not let in can hear all of it as a recording, right after th
 AFTER_DRAW_WORDS = "The draw is closed: you come after all who are in it, and before all who come after you."
 DRAWN_WORDS = "You have a place in the draw. It does not matter when you came: all who are in it have the same chance."
 DRAW_WORDS = "Take a place, and you are in the draw. All who are in it have the same chance, whenever they came."
+STANDS_WORDS = "The line stands still for the moment."
 CLOSED_TO_ALL_WORDS = "Nobody new is let in at the moment. This page looks again by itself."
 CLOSED_WORDS = "Nobody new is let in at the moment. You keep your place."
 KEEP_WORDS = "Leave this page open: it lets you in by itself. Your place stays yours if you close it."

@@ -77,5 +77,9 @@ class Tokens:
         """Whether what is of that class is void as soon as it is given."""
         return cls in self._revoked(show).classes
 
+    def is_withdrawn_number(self, show: str, seq: int) -> bool:
+        """Whether a ticket with that number is void, whatever else it says."""
+        return self._revocation(show, self._revoked(show)).covers_seq(seq)
+
     def _revoked(self, show: str) -> Revoked:
         return self._shows[show].revoked if show in self._shows else Revoked()
