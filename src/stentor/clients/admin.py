@@ -16,9 +16,11 @@ from stentor.formats.crew import (
     CrewWish,
     Done,
     DoorOrder,
+    DryRunOrder,
     NewSeat,
     NewShow,
     NoticeOrder,
+    ReleaseOrder,
     RenewOrder,
     RevokeOrder,
     RungOrder,
@@ -28,6 +30,7 @@ from stentor.formats.crew import (
     ShowDetail,
     ShowMade,
     Shows,
+    SiegeOrder,
     WishOrder,
 )
 
@@ -105,6 +108,15 @@ class Admin:
 
     async def revoke(self, show_id: str, order: RevokeOrder) -> Done:
         return await self._call("POST", _path(show_id, "revoke"), Done, order)
+
+    async def release(self, show_id: str, target: str) -> Done:
+        return await self._call("POST", _path(show_id, "release"), Done, ReleaseOrder(target))
+
+    async def dry_run(self, show_id: str, *, on: bool) -> Done:
+        return await self._call("POST", _path(show_id, "dry-run"), Done, DryRunOrder(on))
+
+    async def siege(self, show_id: str, *, on: bool) -> Done:
+        return await self._call("POST", _path(show_id, "siege"), Done, SiegeOrder(on))
 
     async def add_seat(self, show_id: str, order: NewSeat) -> SeatMade:
         return await self._call("POST", _path(show_id, "seats"), SeatMade, order)

@@ -119,6 +119,34 @@ def shield(show: Show, as_json: Json = False) -> None:
     _answer(found, shown.shield_of(found), as_json=as_json)
 
 
+@app.command(epilog="Example: stentor show release friday-x3k9 203.0.113.7")
+def release(
+    show: Show,
+    target: Annotated[str, typer.Argument(help="An address, or a rule's target as `stentor show shield` has it.")],
+    as_json: Json = False,
+) -> None:
+    """Lift the rule against a source. None is made for it again in this show."""
+    done = _ask(lambda desk: desk.release(show, target))
+    _answer(done, f"{show}: {target} is released", as_json=as_json)
+
+
+Off = Annotated[bool, typer.Option("--off", help="No longer.")]
+
+
+@app.command("dry-run", epilog="Examples: stentor show dry-run friday-x3k9;  stentor show dry-run friday-x3k9 --off")
+def dry_run(show: Show, off: Off = False, as_json: Json = False) -> None:
+    """Make rules and write them down, but shut nobody out by them."""
+    done = _ask(lambda desk: desk.dry_run(show, on=not off))
+    _answer(done, f"{show}: {'rules are enforced' if off else 'dry run'}", as_json=as_json)
+
+
+@app.command(epilog="Examples: stentor show siege friday-x3k9;  stentor show siege friday-x3k9 --off")
+def siege(show: Show, off: Off = False, as_json: Json = False) -> None:
+    """Let in only who has a ticket, or comes back. Who listens goes on."""
+    done = _ask(lambda desk: desk.siege(show, on=not off))
+    _answer(done, f"{show}: {'open to all again' if off else 'tickets and reconnects only'}", as_json=as_json)
+
+
 def _wish(show: str, wish: CrewWish, reason: str, *, as_json: bool) -> None:
     done = _ask(lambda desk: desk.wish(show, wish, reason))
     _answer(done, f"{show}: {wish}", as_json=as_json)

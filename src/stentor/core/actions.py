@@ -101,6 +101,10 @@ def _seat(order: dict[str, Any], seat: Seat | None) -> str:
     return "; ".join(done)
 
 
+def _switch(name: str, on: str, off: str) -> Callable[[dict[str, Any], Seat | None], str]:
+    return lambda order, _: on if order[name] else off
+
+
 _WORDS: dict[str, Callable[[dict[str, Any], Seat | None], str]] = {
     "create": lambda *_: "Announced the show",
     "wish": _wish,
@@ -110,6 +114,9 @@ _WORDS: dict[str, Callable[[dict[str, Any], Seat | None], str]] = {
     "rung": _rung,
     "beacon": _beacon,
     "revoke": _revoke,
+    "release": lambda order, _: f"Released a rule against an {order['target']}",
+    "dry-run": _switch("dry_run", "Dry run: rules are made, and not enforced", "Rules are enforced again"),
+    "siege": _switch("siege", "Siege: only tickets and who comes back are let in", "Ended the siege"),
     "seat": _seat,
     "add": lambda order, _: f"Gave {order['name']} a link",
     "renew": lambda _, seat: f"Gave {seat.name if seat else 'a seat'} a new link",

@@ -94,6 +94,24 @@ class RevokeOrder(Order, frozen=True):
     clear: bool = False
 
 
+class ReleaseOrder(Order, frozen=True):
+    """The source whose rule is lifted: a rule's target, or an address. No rule is made for it again in this show."""
+
+    target: str
+
+
+class DryRunOrder(Order, frozen=True):
+    """`dry_run`: rules are made and written down, and none is enforced."""
+
+    dry_run: bool
+
+
+class SiegeOrder(Order, frozen=True):
+    """`siege`: only who has a ticket, or comes back, is let in."""
+
+    siege: bool
+
+
 class MuteOrder(Order, frozen=True):
     muted: bool
 

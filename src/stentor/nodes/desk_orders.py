@@ -18,19 +18,23 @@ from stentor.formats.crew import (
     CapOrder,
     Done,
     DoorOrder,
+    DryRunOrder,
     MuteOrder,
     NewSeat,
     NewShow,
     NoticeOrder,
     Order,
+    ReleaseOrder,
     RevokeOrder,
     RungOrder,
     SeatMade,
     SeatOrder,
     ShowMade,
+    SiegeOrder,
     WishOrder,
 )
 from stentor.formats.invite import Rng
+from stentor.formats.ledger import kind_of
 from stentor.formats.refusal import Reason, Refusal
 from stentor.io.http import ErrorHandler, Problem, problem_response
 from stentor.io.records import RecordsError
@@ -164,6 +168,17 @@ class Orders:
 
     async def revoke(self, call: Call, order: RevokeOrder) -> Done:
         return await self._done(call, "revoke", order, lambda entry: desk_door.set_revoked(entry.show, order))
+
+    async def dry_run(self, call: Call, order: DryRunOrder) -> Done:
+        return await self._done(call, "dry-run", order, lambda entry: desk_door.set_dry_run(entry.show, order.dry_run))
+
+    async def siege(self, call: Call, order: SiegeOrder) -> Done:
+        return await self._done(call, "siege", order, lambda entry: desk_door.set_siege(entry.show, order.siege))
+
+    async def release(self, call: Call, order: ReleaseOrder) -> Done:
+        """The records keep that it was done, not for which address: addresses are on no disk."""
+        nameless = ReleaseOrder(kind_of(order.target))
+        return await self._done(call, "release", nameless, lambda entry: desk_door.release(entry.show, order.target))
 
     async def change_seat(self, call: Call, order: SeatOrder) -> Done:
         def step(entry: Entry) -> Show | Refusal:
