@@ -176,7 +176,7 @@ def caveats(report: Report, taped: bool) -> tuple[str, ...]:
         "A source is a network address, not a person: many people may share one, and one may have many.",
         "Machines that play the whole show as people do pass as people; they would be counted as listeners here.",
         "A flood that fills the line before it reaches this machine is not in this ledger.",
-        "Connections refused are those that workers counted; the kernel's drops are only in what a rule has matched.",
+        "Connections refused are those that workers counted; what the kernel dropped before is not in here.",
         "Sources are keyed hashes. The key changes each day and was kept on no disk, so that no address can be told.",
         "A session is one connection that began to listen: who lost it and came back counts again.",
         "" if taped else "The recording was not at hand: what is said of audio is from samples, one a second.",

@@ -115,7 +115,7 @@ class Keeper:
     def shield(self) -> tuple[Shield | None, tuple[Rule, ...]]:
         """The verdict, and the rules that are in force or watched."""
         shield = self._read("shield", Shield)
-        rules = self._read("rules", Rules) if shield is not None and shield.rules else None
+        rules = self._read("rules", Rules)
         return shield, rules.rules if rules is not None else ()
 
     def line(self, show_id: str) -> Line | None:

@@ -6,14 +6,14 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import structlog
 
 from stentor.core.evidence import Evidence
 from stentor.core.proxies import networks
-from stentor.core.rules import Decision, Rulebook, Wishes
+from stentor.core.rules import Change, Decision, Rulebook, Wishes
 from stentor.core.verdict import Judge, Judgement
 from stentor.formats import blocked
 from stentor.formats.blocked import DROP, FAVOUR, LIMIT, Block
@@ -35,10 +35,10 @@ ERROR = ""
 
 
 class UsherShield:
-    """`start` and `stop` once each."""
+    """`start` and `stop` once each. `hear` is told what becomes of rules, on the shield's own thread."""
 
-    def __init__(self, settings: Settings, values: Board) -> None:
-        self._settings, self._board = settings, values
+    def __init__(self, settings: Settings, values: Board, hear: Callable[[Sequence[Change]], None]) -> None:
+        self._settings, self._board, self._hear = settings, values, hear
         self._evidence, self._judge, self._book = Evidence(), Judge(), Rulebook()
         self._kernel_problem, self._kernel = self._make_kernel()
         self._revision = 0
@@ -101,6 +101,7 @@ class UsherShield:
         decision = self._book.receive(judged, _now_ms(), busy=self._busy(), wishes=self._wishes())
         self._enforce(decision, judged.favoured if decision.share else frozenset())
         self._tell(judged, decision)
+        self._hear(decision.changes)
 
     def _busy(self) -> float:
         return 0.0
