@@ -107,13 +107,17 @@ class UsherShield:
         return 0.0
 
     def _wishes(self) -> Wishes:
+        """What the crews want, of shows that are not over: nobody could take it back of one that is."""
         desk = self._get("desk", board.Desk) or board.Desk()
-        shows = desk.shows
+        shows = [show for show in desk.shows if show.wish != "cancel" and not self._is_over(show.id)]
         return Wishes(
             dry_run=any(show.dry_run for show in shows),
             siege=any(show.siege for show in shows),
             released=tuple(target for show in shows for target in show.released),
         )
+
+    def _is_over(self, show: str) -> bool:
+        return self._get(f"ended-{show}", board.Stage) is not None
 
     def _enforce(self, decision: Decision, favoured: frozenset[bytes]) -> None:
         """Workers read a file; the kernel has only those who are shut out."""
