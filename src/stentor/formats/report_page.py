@@ -183,7 +183,8 @@ def _rules(report: Report) -> str:
     shown = sorted(report.rules, key=lambda rule: (-rule.hits, rule.made_ms))[:RULES_SHOWN_MAX]
     spared = f"{totals.rules_spared:,} with something that spoke against it"
     counts = f"{totals.rules:,} rules: {totals.rules_enforced:,} enforced, {spared}, {totals.rules_released:,} released"
-    head = f"<p>{counts} by the crew. Those with most events come first.</p>"
+    order = "Those with most events come first. A rule limits new connections first, and shuts out a second later."
+    head = f"<p>{counts} by the crew. {order}</p>"
     names = ("Made", "Rule", "Source", "Enforced after", "Ended", "Events in 10 s", "Signals", "Counter-evidence")
     rows = [_rule(rule) for rule in shown]
     table = _tabled("Rules", names, rows[:RULES_AT_ONCE])
