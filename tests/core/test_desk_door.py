@@ -37,39 +37,6 @@ def test_the_door_is_closed_and_opened_again() -> None:
     assert desk_door.set_closed(closed, False) == SHOW
 
 
-def test_what_the_shield_may_do() -> None:
-    assert desk_door.set_dry_run(SHOW, False) is SHOW and desk_door.set_siege(SHOW, False) is SHOW
-    assert desk_door.set_dry_run(SHOW, True) == replace(SHOW, dry_run=True)
-    assert desk_door.set_siege(SHOW, True) == replace(SHOW, siege=True)
-
-
-@pytest.mark.parametrize(
-    ("text", "target"),
-    [
-        ("203.0.113.7/32", "203.0.113.7/32"),
-        ("203.0.113.7", "203.0.113.7/32"),
-        ("2001:db8::/64", "2001:db8::/64"),
-        ("2001:db8::7", "2001:db8::/64"),
-    ],
-)
-def test_a_source_is_released_by_its_address_or_its_rule(text: str, target: str) -> None:
-    released = _show(desk_door.release(SHOW, text))
-    assert released.released == (target,)
-    assert desk_door.release(released, target) is released
-
-
-@pytest.mark.parametrize("text", ["", "everybody", "203.0.113.0/24", "2001:db8::/48", "203.0.113.7/33", "9" * 99])
-def test_what_is_no_source_is_not_released(text: str) -> None:
-    _refused(desk_door.release(SHOW, text), Reason.INPUT, "target")
-
-
-def test_the_latest_that_were_released_are_kept() -> None:
-    show = SHOW
-    for at in range(desk_door.RELEASED_MAX + 5):
-        show = _show(desk_door.release(show, f"10.0.{at // 256}.{at % 256}"))
-    assert len(show.released) == desk_door.RELEASED_MAX and show.released[-1] == "10.0.1.4/32"
-
-
 @pytest.mark.parametrize("rung", [0, 1, 2, 3, 4])
 def test_the_ladder_by_hand_and_back_to_measure(rung: int) -> None:
     by_hand = _show(desk_door.set_rung(SHOW, rung))

@@ -99,7 +99,7 @@ def test_orders_of_the_crew_in_words() -> None:
     words = [order.words for order in ledger.orders(SHOW, after, 9)]
     assert words == [
         "Dry run: rules are made, but not enforced",
-        "Siege: only who has a ticket, or comes back, is let in",
+        "Siege: only tickets and places are let in",
         "Closed the door",
         "At most 5,000 listeners",
         "Quality: step 2 at least",

@@ -70,6 +70,13 @@ def test_a_show_comes_back_as_it_was(records: Records, path: Path) -> None:
     again.close()
 
 
+def test_who_is_released_is_on_no_disk(records: Records, path: Path) -> None:
+    records.store(replace(SHOW, released=("203.0.113.7/32",)), _change(1))
+    assert records.find(SHOW.id) == Stored(SHOW, Phase.ANNOUNCED, 0)
+    records.close()
+    assert not any(b"203.0.113" in file.read_bytes() for file in path.parent.iterdir())
+
+
 def test_a_changed_show_keeps_its_seats_in_order(records: Records) -> None:
     records.store(SHOW, _change(1))
     renewed = replace(GUEST, token_hash="2" * 64, removed=True)

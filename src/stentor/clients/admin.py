@@ -103,20 +103,20 @@ class Admin:
     async def rung(self, show_id: str, rung: int) -> Done:
         return await self._call("POST", _path(show_id, "rung"), Done, RungOrder(rung))
 
+    async def release(self, show_id: str, target: str = "", *, clear: bool = False) -> Done:
+        return await self._call("POST", _path(show_id, "release"), Done, ReleaseOrder(target, clear))
+
+    async def dry_run(self, show_id: str, on: bool) -> Done:
+        return await self._call("POST", _path(show_id, "dry-run"), Done, DryRunOrder(on))
+
+    async def siege(self, show_id: str, on: bool) -> Done:
+        return await self._call("POST", _path(show_id, "siege"), Done, SiegeOrder(on))
+
     async def beacon(self, show_id: str, value: str) -> Done:
         return await self._call("POST", _path(show_id, "beacon"), Done, BeaconOrder(value))
 
     async def revoke(self, show_id: str, order: RevokeOrder) -> Done:
         return await self._call("POST", _path(show_id, "revoke"), Done, order)
-
-    async def release(self, show_id: str, target: str) -> Done:
-        return await self._call("POST", _path(show_id, "release"), Done, ReleaseOrder(target))
-
-    async def dry_run(self, show_id: str, *, on: bool) -> Done:
-        return await self._call("POST", _path(show_id, "dry-run"), Done, DryRunOrder(on))
-
-    async def siege(self, show_id: str, *, on: bool) -> Done:
-        return await self._call("POST", _path(show_id, "siege"), Done, SiegeOrder(on))
 
     async def add_seat(self, show_id: str, order: NewSeat) -> SeatMade:
         return await self._call("POST", _path(show_id, "seats"), SeatMade, order)

@@ -1,16 +1,12 @@
-"""What the crew wants of the door: open or closed, how much quality is given up, by which beacon the draw is made,
-which tickets are void, and what the shield may do. As in `core.desk`, an order that changes nothing returns the very
-same show.
+"""What the crew wants of the door: open or closed, how much quality is given up, by which beacon the draw is made, and
+which tickets are void. As in `core.desk`, an order that changes nothing returns the very same show.
 """
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-
 from msgspec.structs import replace
 
 from stentor.formats.crew import RevokeOrder
-from stentor.formats.evidence import key_of, key_of_target, target
 from stentor.formats.refusal import Reason, Refusal, clean_line, same_or
 from stentor.formats.seqs import merged
 from stentor.formats.ticket import Class
@@ -21,8 +17,6 @@ RUNG_MAX = 4
 BEACON_CHARS_MAX = 200
 KEY_ID_MAX = 255  # a byte of the ticket
 SEQ_MAX = 2**32 - 1  # four bytes of the ticket
-RELEASED_MAX = 256  # the latest
-TARGET_CHARS_MAX = 64
 REVOKED_KEYS_MAX = 64
 REVOKED_RANGES_MAX = 128  # after those that touch have become one; every worker holds them against every join
 
@@ -58,36 +52,6 @@ def _beacon_refused(show: Show, *, drawn: bool) -> str:
     if show.beacon:
         return "The value was given already and cannot be changed."
     return "The draw has been made." if drawn else ""
-
-
-def set_dry_run(show: Show, dry_run: bool) -> Show:
-    """Make rules, and enforce none; or enforce them again."""
-    return same_or(show, replace(show, dry_run=dry_run))
-
-
-def set_siege(show: Show, siege: bool) -> Show:
-    """Let in only who has a ticket or comes back; or everybody again."""
-    return same_or(show, replace(show, siege=siege))
-
-
-def release(show: Show, text: str) -> Show | Refusal:
-    """Lift the rule against a source, and make none for it in this show again."""
-    name = _source(text)
-    if not name:
-        return Refusal(Reason.INPUT, "target: an address, or a rule's target: one IPv4 address, or a /64 of IPv6.")
-    if name in show.released:
-        return show
-    return replace(show, released=(*show.released, name)[-RELEASED_MAX:])
-
-
-def _source(text: str) -> str:
-    """The target of a rule for an address, or a target, as rules have it; "" if it is neither."""
-    if len(text) > TARGET_CHARS_MAX:
-        return ""
-    try:
-        return target(key_of_target(text) if "/" in text else key_of(str(ip_address(text))))
-    except ValueError:
-        return ""
 
 
 def set_revoked(show: Show, order: RevokeOrder) -> Show | Refusal:

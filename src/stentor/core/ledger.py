@@ -159,6 +159,6 @@ def orders(before: Show | None, after: Show, at_ms: int) -> Iterator[Ordered]:
 
 _ORDERS = {
     "dry_run": ("Dry run: rules are made, but not enforced", "Dry run over: rules are enforced again"),
-    "siege": ("Siege: only who has a ticket, or comes back, is let in", "Siege over"),
+    "siege": ("Siege: only tickets and places are let in", "Siege over"),
     "closed": ("Closed the door", "Opened the door again"),
 }

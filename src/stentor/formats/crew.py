@@ -78,6 +78,26 @@ class RungOrder(Order, frozen=True):
     rung: int
 
 
+class ReleaseOrder(Order, frozen=True):
+    """Lift the rule against `target` (a network as a rule has it), and make none against it again. `clear`: rules may
+    be made again against all who were released."""
+
+    target: str = ""
+    clear: bool = False
+
+
+class DryRunOrder(Order, frozen=True):
+    """Make rules and write them down, but enforce none."""
+
+    dry_run: bool
+
+
+class SiegeOrder(Order, frozen=True):
+    """Let in only who has a ticket or a place."""
+
+    siege: bool
+
+
 class BeaconOrder(Order, frozen=True):
     """What the beacon that was named turned out to be."""
 
@@ -92,24 +112,6 @@ class RevokeOrder(Order, frozen=True):
     classes: tuple[ClassName, ...] = ()
     seqs: tuple[tuple[int, int], ...] = ()
     clear: bool = False
-
-
-class ReleaseOrder(Order, frozen=True):
-    """The source whose rule is lifted: a rule's target, or an address. No rule is made for it again in this show."""
-
-    target: str
-
-
-class DryRunOrder(Order, frozen=True):
-    """`dry_run`: rules are made and written down, and none is enforced."""
-
-    dry_run: bool
-
-
-class SiegeOrder(Order, frozen=True):
-    """`siege`: only who has a ticket, or comes back, is let in."""
-
-    siege: bool
 
 
 class MuteOrder(Order, frozen=True):

@@ -6,10 +6,11 @@ import socket
 from typing import NamedTuple
 
 import structlog
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stentor.core import desk, desk_door, life
+from stentor.core import desk, desk_door, desk_shield, life
 from stentor.core.actions import written
 from stentor.core.desk import Limits, Seated
 from stentor.core.shows import Entry
@@ -159,6 +160,19 @@ class Orders:
     async def rung(self, call: Call, order: RungOrder) -> Done:
         return await self._done(call, "rung", order, lambda entry: desk_door.set_rung(entry.show, order.rung))
 
+    async def release(self, call: Call, order: ReleaseOrder) -> Done:
+        """The records keep that somebody was released, and of what kind the address is: addresses are on no disk."""
+        nameless = replace(order, target=kind_of(order.target) if order.target else "")
+        return await self._done(call, "release", nameless, lambda entry: desk_shield.release(entry.show, order))
+
+    async def dry_run(self, call: Call, order: DryRunOrder) -> Done:
+        return await self._done(
+            call, "dry-run", order, lambda entry: desk_shield.set_dry_run(entry.show, order.dry_run)
+        )
+
+    async def siege(self, call: Call, order: SiegeOrder) -> Done:
+        return await self._done(call, "siege", order, lambda entry: desk_shield.set_siege(entry.show, order.siege))
+
     async def beacon(self, call: Call, order: BeaconOrder) -> Done:
         def step(entry: Entry) -> Show | Refusal:
             line = self._keeper.line(call.show_id)
@@ -168,17 +182,6 @@ class Orders:
 
     async def revoke(self, call: Call, order: RevokeOrder) -> Done:
         return await self._done(call, "revoke", order, lambda entry: desk_door.set_revoked(entry.show, order))
-
-    async def dry_run(self, call: Call, order: DryRunOrder) -> Done:
-        return await self._done(call, "dry-run", order, lambda entry: desk_door.set_dry_run(entry.show, order.dry_run))
-
-    async def siege(self, call: Call, order: SiegeOrder) -> Done:
-        return await self._done(call, "siege", order, lambda entry: desk_door.set_siege(entry.show, order.siege))
-
-    async def release(self, call: Call, order: ReleaseOrder) -> Done:
-        """The records keep that it was done, not for which address: addresses are on no disk."""
-        nameless = ReleaseOrder(kind_of(order.target))
-        return await self._done(call, "release", nameless, lambda entry: desk_door.release(entry.show, order.target))
 
     async def change_seat(self, call: Call, order: SeatOrder) -> Done:
         def step(entry: Entry) -> Show | Refusal:

@@ -13,7 +13,7 @@ import structlog
 from stentor.core.attendance import Attendance
 from stentor.formats import blocked
 from stentor.formats.blocked import DROP, FAVOUR, Block
-from stentor.formats.evidence import key_of
+from stentor.formats.evidence import key_of, target
 from stentor.io.board import Board
 from stentor.io.net.loop import Loop
 from stentor.model import board
@@ -116,3 +116,17 @@ class Guard:
 
 def rules_path(settings: Settings) -> Path:
     return settings.run_dir / "shield.rules"
+
+
+def shut_out(settings: Settings) -> dict[str, int]:
+    """Everybody whom a rule shuts out at this moment: Unix seconds until when, by target."""
+    try:
+        blocks = blocked.decode(rules_path(settings).read_bytes())
+    except (OSError, blocked.BadRules):
+        return {}
+    now_ms = time.time_ns() // 1_000_000
+    return {
+        target(key): block.until_ms // 1000
+        for key, block in blocks.items()
+        if block.action == DROP and block.until_ms > now_ms
+    }

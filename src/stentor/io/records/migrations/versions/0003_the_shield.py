@@ -1,4 +1,4 @@
-"""What the crew wants of the shield."""
+"""What the crew wants of the shield: dry run, siege. Not who is released: addresses are on no disk."""
 
 from __future__ import annotations
 
@@ -11,11 +11,19 @@ branch_labels = None
 depends_on = None
 
 
+def _columns() -> tuple[sa.Column, ...]:
+    """With defaults of the database's own, as in 0002."""
+    return (
+        sa.Column("dry_run", sa.Boolean(), nullable=False, server_default=sa.false()),
+        sa.Column("siege", sa.Boolean(), nullable=False, server_default=sa.false()),
+    )
+
+
 def upgrade() -> None:
-    for name in ("dry_run", "siege"):  # in place, as in 0002
-        op.add_column("shows", sa.Column(name, sa.Boolean(), nullable=False, server_default=sa.false()))
+    for column in _columns():
+        op.add_column("shows", column)
 
 
 def downgrade() -> None:
-    for name in ("dry_run", "siege"):
-        op.drop_column("shows", name)
+    for column in _columns():
+        op.drop_column("shows", column.name)
