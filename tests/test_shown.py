@@ -27,7 +27,7 @@ def test_the_shield_in_words() -> None:
         "kernel",
         "rules are made, but not enforced",
         "wrong in 0 of 300",
-        "enforced, matched 1,204 times: 66 sessions begun and none played",
+        "enforced, 1,204 events in 10 s: 66 sessions begun and none played",
         "spared: a listener plays there",
         "198.51.100.0/24",
     ):

@@ -50,7 +50,6 @@ def test_the_verdict_with_its_evidence_in_words(browse: Browse, desk: Desk) -> N
     notes = page.locator("#shield-notes")
     for words in (
         "In 10 s: 9,800 joins asked for by about 420 sources; 3 played.",
-        "Who comes without a ticket solves a task first.",
         "A network may join 12 times in 10 s.",
         "The kernel drops whom a rule shuts out",
         "In rehearsal: wrong in 0 of 300 rehearsed crowds.",
@@ -78,7 +77,8 @@ def test_verdicts_in_words(browse: Browse, desk: Desk, parts: dict[str, Any], wo
 @pytest.mark.parametrize(
     ("drops_by", "words"),
     [
-        ("workers", "Door and edges refuse whom a rule shuts out"),
+        ("workers", "Door and edges refuse whom a rule shuts out; the kernel does not help."),
+        ("workers: no nft", "the kernel does not help: no nft."),
         ("nobody: a proxy on another machine hides who comes", "Why: a proxy on another machine hides who comes"),
     ],
 )
@@ -93,14 +93,14 @@ def test_rules_say_whom_they_are_against_why_and_how_long(browse: Browse, desk: 
     first, second, third = page.locator(".rule").all()
     expect(first).to_contain_text("Shuts out 203.0.113.7/32")
     expect(first).to_contain_text("In force until")
-    expect(first).to_contain_text("matched 1,204 times")
+    expect(first).to_contain_text("1,204 events in 10 s")
     expect(first).to_contain_text("66 sessions begun and none played")
     expect(second).to_contain_text("Limits new connections of 2001:db8::/64")
     expect(second).to_contain_text("Not enforced: a listener plays there")
     expect(third).to_contain_text("Asks for a task first: 198.51.100.0/24")
     expect(third).to_contain_text("Watched, not enforced yet")
     expect(page.locator("#rules-count")).to_have_text("412")
-    expect(page.locator("#rules-rest")).to_contain_text("409 more are in force")
+    expect(page.locator("#rules-rest")).to_contain_text("those with most events, of 412 in force")
 
 
 def test_a_rule_is_released_and_none_moves_under_the_finger(browse: Browse, desk: Desk) -> None:

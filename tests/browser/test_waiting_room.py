@@ -318,11 +318,9 @@ def test_the_page_says_what_the_door_says(browse: Browse, front: Station) -> Non
     theirs = page.evaluate(
         """async ([counts, ranges, chances]) => {
           const waits = await import("/assets/00000000/listen/waits.js");
-          const fixed = [waits.OFFER, waits.DRAWN, waits.AFTER_DRAW, waits.CLOSED, waits.STANDS];
-=======
           const { words } = await import("/assets/00000000/listen/verdict.js");
           const verdicts = ["calm", "crowd", "undecided", "attack"].map((verdict) => words({ verdict: { verdict } }));
-          const fixed = [waits.OFFER, waits.DRAWN, waits.AFTER_DRAW, waits.CLOSED];
+          const fixed = [waits.OFFER, waits.DRAWN, waits.AFTER_DRAW, waits.CLOSED, waits.STANDS];
           const said = [false, true].map((assumed) => chances.map((chance) => waits.chanceWords(chance, assumed)));
           return [counts.map(waits.countWords), ranges.map(waits.etaWords), said, fixed, verdicts];
         }""",

@@ -42,7 +42,7 @@ SHOW = Show(id="a", title="A", starts_at_ms=9_000, opens_at_ms=0, seats=(ADA,))
         ("door", DoorOrder(closed=False), "Opened the door again"),
         ("rung", RungOrder(2), "Ladder at step 2 or above: sound four pieces at a time"),
         ("rung", RungOrder(-1), "Ladder by measure alone"),
-        ("release", ReleaseOrder("10.0.0.7/32"), "Released 10.0.0.7/32"),
+        ("release", ReleaseOrder("IPv4 address"), "Released an IPv4 address"),
         ("release", ReleaseOrder(clear=True), "Let rules be made again against all who were released"),
         ("dry-run", DryRunOrder(True), "Dry run: rules are written down only"),
         ("dry-run", DryRunOrder(False), "Rules are enforced again"),

@@ -94,32 +94,12 @@ def test_without_a_show_there_is_no_ledger() -> None:
     assert ledger.subject([replace(SHOW, wish="cancel")], None, {}, 0) is None
 
 
-def test_what_became_of_rules() -> None:
-    enforced = replace(RULE, enforced_ms=1_500)
-    spared = replace(RULE, spared="a listener plays there")
-
-    def between(
-        before: list[Rule], after: list[Rule], released: frozenset[str] = frozenset(), now_ms: int = 0
-    ) -> list[str]:
-        return [change for change, _ in ledger.rule_changes(before, after, released, now_ms)]
-
-    assert between([], [RULE]) == ["made"]
-    assert between([], [enforced]) == ["made", "enforced"]
-    assert between([RULE], [enforced]) == ["enforced"]
-    assert between([RULE], [spared]) == ["spared"]
-    assert between([enforced], [replace(enforced, hits=9)]) == []
-    assert between([enforced], [replace(enforced, until_ms=121_000)]) == ["renewed"]
-    assert between([enforced], [], now_ms=61_000) == ["expired"]
-    assert between([enforced], [], now_ms=5_000) == ["lifted"]
-    assert between([enforced], [], frozenset({RULE.target}), 61_000) == ["released"]
-
-
 def test_orders_of_the_crew_in_words() -> None:
     after = replace(SHOW, dry_run=True, siege=True, cap=5_000, released=("203.0.113.7/32",), closed=True, rung=2)
     words = [order.words for order in ledger.orders(SHOW, after, 9)]
     assert words == [
         "Dry run: rules are made, but not enforced",
-        "Siege: only who has a ticket, or comes back, is let in",
+        "Siege: only tickets and places are let in",
         "Closed the door",
         "At most 5,000 listeners",
         "Quality: step 2 at least",

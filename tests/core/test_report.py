@@ -153,16 +153,15 @@ def test_a_rule_from_its_making_to_its_end() -> None:
         [
             ruled(0, "made", why="66 joins"),
             ruled(1, "enforced", hits=4),
-            ruled(2, "renewed"),
-            ruled(3, "expired", hits=9),
+            ruled(3, "expired", hits=9, until_ms=T0_MS + 3_000),
             ruled(4, "made", spared="a listener plays there"),  # the next usher counts from one again
             ruled(5, "made"),
             ruled(5, "released"),
         ]
     )
     first, second, third = lives
-    assert (first.enforced_ms - T0_MS, first.ended, first.renewed, first.hits, first.why) == (
-        1_000, "expired", 1, 9, "66 joins",
+    assert (first.enforced_ms - T0_MS, first.ended, first.until_ms - T0_MS, first.hits, first.why) == (
+        1_000, "expired", 3_000, 9, "66 joins",
     )  # fmt: skip
     assert (second.ended, second.spared, second.enforced_ms) == ("", "a listener plays there", 0)
     assert third.ended == "released"

@@ -53,6 +53,15 @@ def test_a_rule_runs_out_and_the_next_for_the_same_source_lives_twice_as_long() 
     assert lives == [min(LIFE_MS_MAX, LIFE_MS * 2**n) for n in range(7)]
 
 
+def test_nothing_of_a_source_is_remembered_for_long() -> None:
+    book = Rulebook()
+    first = book.receive(ATTACK, 0).rules[0]
+    book.receive(CALM, LIFE_MS_MAX + rules.REMEMBERED_MS)
+    assert not book._lives and not book._held
+    again = book.receive(ATTACK, 2 * LIFE_MS_MAX + rules.REMEMBERED_MS).rules[0]
+    assert again.until_ms - again.since_ms == first.until_ms - first.since_ms
+
+
 def test_where_somebody_listens_nothing_is_enforced() -> None:
     book = Rulebook()
     both = judged(Verdict.ATTACK, suspect(), suspect(LISTENER))

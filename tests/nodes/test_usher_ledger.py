@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace as changed
 
 from stentor.core import ledger
+from stentor.core.rules import Change
 from stentor.formats.ledger import Begun, Entry, Judged, Noted, Ordered, Ruled, Sampled, read
 from stentor.io import ledger as files
 from stentor.io.board import Board
@@ -79,12 +80,12 @@ def test_a_sample_has_what_was_counted_since_the_one_before(hall: Hall) -> None:
 def test_verdicts_and_rules_as_they_change_and_no_address(hall: Hall) -> None:
     hall.usher.look()
     hall.board.put("shield", ATTACK)
-    hall.board.put("rules", board.Rules(5, 1, (RULE,)))
+    hall.usher.hear([Change("made", RULE, ("completion",), 66)])
     hall.usher.look()
     hall.board.put("shield", changed(ATTACK, at_ms=6, joins=9_900))
-    hall.board.put("rules", board.Rules(6, 2, (changed(RULE, enforced_ms=6),)))
+    hall.usher.hear([Change("enforced", changed(RULE, enforced_ms=6))])
     hall.usher.look()
-    hall.board.put("rules", board.Rules(7, 3))
+    hall.usher.hear([Change("released", RULE)])
     hall.desk(released=(RULE.target,))
     hall.usher.look()
     entries = hall.written()
@@ -92,24 +93,35 @@ def test_verdicts_and_rules_as_they_change_and_no_address(hall: Hall) -> None:
     rules = [one for one in entries if isinstance(one, Ruled)]
     assert [one.change for one in rules] == ["made", "enforced", "released"]
     assert len({one.source for one in rules}) == 1
+    assert rules[0].families == ("completion",)
     assert [one.words for one in entries if isinstance(one, Ordered)] == ["Released 1 rule"]
     assert b"203.0.113" not in files.path(hall.settings.data_dir, "friday").read_bytes()
 
 
 def test_the_usher_that_comes_next_goes_on(hall: Hall) -> None:
-    """Rules that are in force were written down by the one before; its file is gone on with."""
+    """The file of the one before is gone on with, and what is still an attack is said again."""
     hall.board.put("shield", ATTACK)
-    hall.board.put("rules", board.Rules(5, 1, (RULE,)))
+    hall.usher.hear([Change("made", RULE)])
     hall.usher.look()
     hall.usher._file.close()
     hall.usher = hall.new_usher()
-    hall.usher.look()
-    hall.board.put("rules", board.Rules(7, 3))
+    hall.usher.hear([Change("expired", RULE)])
     hall.usher.look()
     kinds = [type(entry) for entry in hall.written()]
     assert kinds.count(Begun) == 2
-    rules = [entry.change for entry in hall.written() if isinstance(entry, Ruled)]
-    assert rules == ["made", "lifted"]  # each once, whichever usher saw it
+    assert kinds.count(Judged) == 2
+    made, expired = (entry for entry in hall.written() if isinstance(entry, Ruled))
+    assert (made.change, expired.change, made.source) == ("made", "expired", expired.source)
+
+
+def test_more_changes_of_rules_than_one_look_takes_wait_for_the_next(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usher_ledger, "RULES_AT_ONCE", 2)
+    hall.usher.hear([Change("made", RULE)] * 3)
+    hall.usher.look()
+    hall.usher.look()
+    assert sum(isinstance(entry, Ruled) for entry in hall.written()) == 3
 
 
 def test_orders_of_the_crew(hall: Hall) -> None:

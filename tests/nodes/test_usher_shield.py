@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace as changed
 
+from stentor.core.rules import Change
 from stentor.core.usher import shield_fields
 from stentor.core.witness import Witness
 from stentor.formats import evidence
@@ -29,7 +30,8 @@ class Post:
         self.board = Board(self.settings.board_dir)
         self.desk(board.Show("friday", "Friday", 2, 1))
         self.board.put("edge-0", board.Edge(at_ms=2**53))
-        self.shield = UsherShield(self.settings, self.board)
+        self.heard: list[Change] = []
+        self.shield = UsherShield(self.settings, self.board, self.heard.extend)
         self.shield.start()
         self._sender, self._witness = Sender(self.settings.shield_socket), Witness(evidence.DOOR, 0)
         until(self.settings.shield_socket.exists, "the usher hears")
@@ -77,6 +79,7 @@ def test_an_attack_is_on_the_board_and_who_makes_it_is_shut_out(post: Post) -> N
     assert any("40 addresses did what no player does" in words for words in told["words"])
     assert not any("10.9.0" in words for words in told["words"]), "nobody's address is told to everybody"
     assert shield_fields(post.said(), post.said().at_ms + 60_000) == {}
+    assert {change.what for change in post.heard} == {"made", "enforced"}, "the ledger hears of it"
 
 
 def test_the_crew_releases_one_and_orders_a_dry_run(post: Post) -> None:
@@ -95,11 +98,19 @@ def test_the_next_usher_goes_on_with_the_rules_of_the_last(post: Post, tmp_path:
     until(lambda: post.tell() or len(shut_out(post.settings)) == 40, "its addresses are shut out")
     post.shield.stop()
     before = post.said()
-    post.shield = UsherShield(post.settings, post.board)
+    post.shield = UsherShield(post.settings, post.board, post.heard.extend)
     post.shield.start()
     until(lambda: post.said().at_ms > before.at_ms, "the next one judges")
     assert post.said().rules == 40
     assert post.said().verdict is board.Verdict.CALM, "nothing was seen by this one yet"
+
+
+def test_what_the_crew_wants_counts_until_its_show_is_over(post: Post) -> None:
+    """Nothing about a show that is over changes any more: its siege would have no end."""
+    post.desk(board.Show("friday", "Friday", 2, 1, siege=True))
+    until(lambda: post.said().siege, "the siege begins")
+    post.board.put("ended-friday", board.Stage(1, show="friday", phase=board.Phase.ENDED))
+    until(lambda: not post.said().siege, "it is over with its show")
 
 
 @pytest.mark.parametrize(
@@ -112,7 +123,7 @@ def test_the_next_usher_goes_on_with_the_rules_of_the_last(post: Post, tmp_path:
 )
 def test_where_the_kernel_does_not_help_it_is_said(tmp_path: Path, changes: dict[str, object], words: str) -> None:
     settings = replace(Settings(), data_dir=tmp_path / "data", run_dir=tmp_path / "run", **changes)
-    shield = UsherShield(settings, Board(settings.board_dir))
+    shield = UsherShield(settings, Board(settings.board_dir), lambda changes: None)
     shield.tick()
     told = Board(settings.board_dir).get("shield", board.Shield)
     assert told is not None and told.drops_by.startswith("workers: ") and words in told.drops_by

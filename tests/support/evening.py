@@ -9,10 +9,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from stentor.core.rules import Change
 from stentor.io import ledger as files
 from stentor.io.board import Board
 from stentor.model import board
-from stentor.model.board import Rule, Rules, Shield, Signal, Verdict
+from stentor.model.board import Rule, Shield, Signal, Verdict
 from stentor.model.rendition import RENDITIONS
 from stentor.nodes import usher_ledger
 from stentor.nodes.usher_ledger import UsherLedger
@@ -80,6 +81,15 @@ def _rules(second: int) -> tuple[Rule, ...]:
     )
 
 
+def _changes(before: dict[str, Rule], after: dict[str, Rule], second: int) -> list[Change]:
+    made = [Change("made", rule, ("completion",)) for id_, rule in after.items() if id_ not in before]
+    stayed = [(before[id_], rule) for id_, rule in after.items() if id_ in before]
+    enforced = [Change("enforced", rule) for old, rule in stayed if rule.enforced_ms and not old.enforced_ms]
+    spared = [Change("spared", one.rule) for one in made if one.rule.spared]
+    end = "released" if second == ATTACK.start + 35 else "expired"
+    return [*made, *spared, *enforced, *(Change(end, rule) for id_, rule in before.items() if id_ not in after)]
+
+
 class Evening:
     """`keep()` lives through it; then `data_dir` has the ledger and the tape."""
 
@@ -96,9 +106,12 @@ class Evening:
         self._joins = self._blocked = 0
 
     def keep(self) -> None:
-        usher = UsherLedger(self._settings, self._board, lambda: None)
+        usher, before = UsherLedger(self._settings, self._board, lambda: None), {}
         for self.second in range(-BEFORE_S, LASTS_S + 1):
             self._live()
+            rules = {rule.id: rule for rule in _rules(self.second)}
+            usher.hear(_changes(before, rules, self.second))
+            before = rules
             usher.look()
         usher._file.close()
         self._record()
@@ -123,8 +136,6 @@ class Evening:
         self._board.put(f"line-{SHOW}", board.Line(at_ms, waiting=waiting, cap=5_000))
         self._board.put("ladder", board.Ladder(at_ms, rung=int(second >= 60), show=SHOW))
         self._board.put("shield", replace_rules(shield, len(rules)))
-        if not rules or second % 5 == 0:
-            self._board.put("rules", Rules(at_ms, second, rules))
         if second not in SILENT:
             voice = board.Speaker("ada", "Ada", second not in UNVOICED, False)
             phase = board.Phase.LIVE if second >= 0 else board.Phase.OPEN

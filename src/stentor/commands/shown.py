@@ -109,5 +109,5 @@ def shield_of(found: ShieldView) -> str:
 
 def _rule(rule: Rule) -> str:
     state = f"spared: {rule.spared}" if rule.spared else "enforced" if rule.enforced_ms else "watched"
-    hits = f", matched {rule.hits:,} times" if rule.hits else ""
+    hits = f", {rule.hits:,} events in 10 s" if rule.hits else ""
     return f"{rule.id:6}{rule.action:10}{rule.target:24}until {local(rule.until_ms)}, {state}{hits}: {rule.why}"

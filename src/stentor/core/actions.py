@@ -76,7 +76,7 @@ def _beacon(order: dict[str, Any], _: Seat | None) -> str:
 
 def _release(order: dict[str, Any], _: Seat | None) -> str:
     cleared = "Let rules be made again against all who were released" if order.get("clear") else ""
-    released = f"Released {order['target']}" if order.get("target") else ""
+    released = f"Released an {order['target']}" if order.get("target") else ""
     return "; ".join(filter(None, (cleared, released)))
 
 

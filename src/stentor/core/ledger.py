@@ -32,7 +32,6 @@ RULES_BYTES_MAX = BYTES_MAX // 2  # an attack from ever new sources must not pus
 LAST_BYTES = 4_096  # kept for the last note
 SAMPLE_MS = 1_000
 IDLE_SAMPLE_MS = 60_000  # while the doors are shut and all is calm
-RENEWED_MS_MIN = 10_000  # a rule whose end moves with each match would fill the ledger by itself
 AFTER_MS = 600_000  # a show that is over goes on being written about for so long
 OVER = (Phase.ENDED, Phase.CANCELLED)
 
@@ -121,8 +120,8 @@ def judged_anew(before: Shield | None, after: Shield) -> bool:
     return (before.verdict, before.level, before.drops_by) != (after.verdict, after.level, after.drops_by)
 
 
-def ruled(rule: Rule, change: Change, key: bytes, at_ms: int) -> Ruled:
-    """`rule` without its target. `key` is the day's."""
+def ruled(rule: Rule, change: Change, key: bytes, at_ms: int, families: tuple[str, ...] = ()) -> Ruled:
+    """What became of `rule`, without its target. `key` is the day's."""
     return Ruled(
         at_ms,
         rule.id,
@@ -134,31 +133,8 @@ def ruled(rule: Rule, change: Change, key: bytes, at_ms: int) -> Ruled:
         rule.hits,
         nameless(rule.why),
         nameless(rule.spared),
+        families,
     )
-
-
-def rule_changes(
-    before: Iterable[Rule], after: Iterable[Rule], released: frozenset[str], now_ms: int
-) -> Iterator[tuple[Change, Rule]]:
-    """What became of the rules between two values on the board. `released`: targets or ids, lifted by the crew."""
-    held, left = {rule.id: rule for rule in before}, {rule.id: rule for rule in after}
-    for rule in left.values():
-        yield from ((change, rule) for change in _changed(held.get(rule.id), rule))
-    for rule in held.values():
-        if rule.id not in left:
-            by_crew = rule.target in released or rule.id in released
-            yield ("released" if by_crew else "expired" if rule.until_ms <= now_ms else "lifted"), rule
-
-
-def _changed(before: Rule | None, rule: Rule) -> Iterator[Change]:
-    if before is None:
-        yield "made"
-    if rule.enforced_ms and not (before and before.enforced_ms):
-        yield "enforced"
-    if rule.spared and not (before and before.spared):
-        yield "spared"
-    if before is not None and rule.until_ms >= before.until_ms + RENEWED_MS_MIN:
-        yield "renewed"
 
 
 def orders(before: Show | None, after: Show, at_ms: int) -> Iterator[Ordered]:
@@ -183,6 +159,6 @@ def orders(before: Show | None, after: Show, at_ms: int) -> Iterator[Ordered]:
 
 _ORDERS = {
     "dry_run": ("Dry run: rules are made, but not enforced", "Dry run over: rules are enforced again"),
-    "siege": ("Siege: only who has a ticket, or comes back, is let in", "Siege over"),
+    "siege": ("Siege: only tickets and places are let in", "Siege over"),
     "closed": ("Closed the door", "Opened the door again"),
 }

@@ -174,14 +174,14 @@ def _lived(life: RuleLife, entry: Ruled) -> RuleLife:
         life,
         action=entry.action,
         hits=max(life.hits, entry.hits),
+        until_ms=max(life.until_ms, entry.until_ms),
+        families=entry.families or life.families,
         why=entry.why or life.why,
         spared=entry.spared or life.spared,
     )
     if entry.change == "enforced":
         return replace(life, enforced_ms=life.enforced_ms or entry.at_ms)
-    if entry.change == "renewed":
-        return replace(life, renewed=life.renewed + 1)
-    if entry.change in ("expired", "released", "lifted"):
+    if entry.change in ("expired", "released"):
         return replace(life, ended=entry.change, ended_ms=entry.at_ms)
     return life
 

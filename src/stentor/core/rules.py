@@ -23,6 +23,7 @@ from stentor.model.board import Rule, Verdict
 
 OPEN, CROWD, DOUBT, ATTACK, SIEGE = range(5)
 LIFE_MS, LIFE_MS_MAX = 60_000, 900_000
+REMEMBERED_MS = 900_000  # after the longest life of a rule: no address is kept for longer
 SHADOW_MS, LIMIT_MS = 500, 1_000  # until a rule is enforced; until it drops, from then on
 LEAVE_MS = 60_000  # without a sign, until a level is left
 GUARD_SHARE, GUARD_MIN = 0.001, 1  # of the sources that behave, whom rules may hit
@@ -86,7 +87,8 @@ class Rulebook:
 
     def __init__(self) -> None:
         self._held: dict[bytes, _Held] = {}
-        self._lives: dict[bytes, int] = {}  # how long the next rule for it lives; as bounded as the rules
+        # How long the next rule for a source lives, and until when that is remembered; who came last comes last.
+        self._lives: dict[bytes, tuple[int, int]] = {}
         self._number = 0
         self._level, self._left_ms = OPEN, 0
         self._busy_since_ms = 0
@@ -133,6 +135,8 @@ class Rulebook:
             if what:
                 del self._held[held.key]
                 changes.append(_change(what, held, now_ms))
+        while self._lives and self._lives[oldest := next(iter(self._lives))][1] <= now_ms:
+            del self._lives[oldest]
 
     def _suspect(self, suspect: Suspect, now_ms: int, wishes: Wishes, changes: list[Change]) -> None:
         held = self._held.get(suspect.key)
@@ -143,7 +147,7 @@ class Rulebook:
         if name in wishes.released or len(self._held) >= RULES_MAX:
             return
         self._number += 1
-        life_ms = self._life_ms(suspect.key)
+        life_ms = self._life_ms(suspect.key, now_ms)
         made = _Held(
             f"r{self._number}", suspect.key, name, now_ms, now_ms + life_ms, life_ms, suspect.words,
             suspect.families, suspect.events,
@@ -158,13 +162,13 @@ class Rulebook:
             held.life_ms = min(LIFE_MS_MAX, 2 * held.life_ms)
             held.until_ms = now_ms + held.life_ms
 
-    def _life_ms(self, key: bytes) -> int:
-        """Of a new rule: twice as long as the last one for the same source."""
-        life_ms = self._lives.pop(key, LIFE_MS // 2)
-        self._lives[key] = min(LIFE_MS_MAX, 2 * life_ms)
+    def _life_ms(self, key: bytes, now_ms: int) -> int:
+        """Of a new rule: twice as long as the last one for the same source, if that is not long ago."""
+        life_ms = min(LIFE_MS_MAX, 2 * self._lives.pop(key, (LIFE_MS // 2, 0))[0])
+        self._lives[key] = life_ms, now_ms + LIFE_MS_MAX + REMEMBERED_MS
         if len(self._lives) > RULES_MAX:
             del self._lives[next(iter(self._lives))]
-        return self._lives[key]
+        return life_ms
 
     def _enforce(self, judged: Judgement, now_ms: int, wishes: Wishes, changes: list[Change]) -> None:
         vouched = judged.vouched

@@ -21,7 +21,7 @@ VERSION = 1
 WORDS_CHARS_MAX = 500
 LINE_BYTES_MAX = 16_384  # beyond, a line is not one of ours
 HASH_BYTES = 8
-Change = Literal["made", "enforced", "spared", "renewed", "expired", "released", "lifted"]
+Change = Literal["made", "enforced", "spared", "expired", "released"]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -91,7 +91,8 @@ class Judged(_Line, frozen=True):
 
 class Ruled(_Line, frozen=True):
     """What became of a rule. `source` is the keyed hash of its target, `kind` says what sort of target that is; `why`
-    are the words of its signals, `spared` what speaks against enforcing it, `hits` how often it has matched."""
+    are the words of its signals, which are of `families`; `spared` is what speaks against enforcing it, `hits` how many
+    events it showed in 10 s, at most."""
 
     id: str
     change: Change
@@ -102,6 +103,7 @@ class Ruled(_Line, frozen=True):
     hits: Count = 0
     why: str = ""
     spared: str = ""
+    families: tuple[str, ...] = ()
 
 
 class Ordered(_Line, frozen=True):

@@ -46,8 +46,9 @@ class Stretch(msgspec.Struct, frozen=True):
 
 
 class RuleLife(msgspec.Struct, frozen=True):
-    """A rule from its making to its end. `enforced_ms` 0: never was. `ended` is expired, released (by the crew), lifted
-    (by the shield, or with its usher), or "" where the ledger does not say. `source` is a keyed hash."""
+    """A rule from its making to its end. `enforced_ms` 0: never was. `ended` is expired, released (by the crew), or ""
+    where the ledger does not say: then it ran out by `until_ms`. `source` is a keyed hash; `hits` are the most events
+    that it showed in 10 s."""
 
     id: str
     action: str
@@ -57,10 +58,11 @@ class RuleLife(msgspec.Struct, frozen=True):
     enforced_ms: int = 0
     ended_ms: int = 0
     ended: str = ""
-    renewed: int = 0
+    until_ms: int = 0
     hits: int = 0
     why: str = ""
     spared: str = ""
+    families: tuple[str, ...] = ()
 
 
 class Said(msgspec.Struct, frozen=True):

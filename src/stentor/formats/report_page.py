@@ -183,8 +183,9 @@ def _rules(report: Report) -> str:
     shown = sorted(report.rules, key=lambda rule: (-rule.hits, rule.made_ms))[:RULES_SHOWN_MAX]
     spared = f"{totals.rules_spared:,} with something that spoke against it"
     counts = f"{totals.rules:,} rules: {totals.rules_enforced:,} enforced, {spared}, {totals.rules_released:,} released"
-    head = f"<p>{counts} by the crew. Those that matched most come first.</p>"
-    names = ("Made", "Rule", "Source", "Enforced after", "Ended", "Matched", "Signals", "Counter-evidence")
+    order = "Those with most events come first. A rule limits new connections first, and shuts out a second later."
+    head = f"<p>{counts} by the crew. {order}</p>"
+    names = ("Made", "Rule", "Source", "Enforced after", "Ended", "Events in 10 s", "Signals", "Counter-evidence")
     rows = [_rule(rule) for rule in shown]
     table = _tabled("Rules", names, rows[:RULES_AT_ONCE])
     if rest := rows[RULES_AT_ONCE:]:
@@ -194,9 +195,9 @@ def _rules(report: Report) -> str:
 
 def _rule(rule: RuleLife) -> str:
     enforced = lasting(rule.enforced_ms - rule.made_ms) if rule.enforced_ms else "never"
-    ended = f"{clock(rule.ended_ms)}, {rule.ended}" if rule.ended else "not told"
+    ended = f"{clock(rule.ended_ms)}, {rule.ended}" if rule.ended else f"by {clock(rule.until_ms)} at the latest"
     cells = (
-        f"{rule.action}{f', renewed {rule.renewed} x' if rule.renewed else ''}",
+        rule.action,
         f"{rule.kind} {rule.source}",
         enforced,
         ended,
@@ -263,7 +264,7 @@ def _check(report: Report) -> str:
         f"{source.bytes:,} bytes, {source.entries:,} entries by {source.ushers} usher{'s' * (source.ushers != 1)}.",
         f"SHA-256 of the ledger: <code>{source.sha256}</code>",
         f"The same as JSON: <code>stentor report {escape(report.show)} --json</code>. Every figure here is in it.",
-        "Rates in the plots are over each step; a rule's hits are what the worker or kernel counted.",
+        "Rates in the plots are over each step; a rule's events are the most that its source showed in 10 s.",
     ]
     return _section("check", "How to check this", f"<ul>{''.join(f'<li>{fact}</li>' for fact in facts)}</ul>")
 

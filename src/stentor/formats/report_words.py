@@ -159,7 +159,7 @@ def _of_audio(audio: Audio, attacked: bool) -> Iterator[Finding]:
         when = "outside of the attack, " if attacked else ""
         words = f"{many(rest, 'piece')} of hold went out {when}while somebody was on air"
         yield Finding("other", f"{words}; the ledger does not show why.")
-    if audio.by != "nothing" and not audio.unexplained and not audio.studio and not audio.lost:
+    if audio.aired and not audio.unexplained and not audio.studio and not audio.lost:
         yield Finding("other", "While somebody was on air, every piece of audio carried the program.")
     if audio.lost:
         yield Finding("other", f"{many(audio.lost, 'piece')} could not be recorded: the disk did not take them.")
@@ -173,10 +173,11 @@ def caveats(report: Report, taped: bool) -> tuple[str, ...]:
         if error
         else "How often such a verdict is wrong is not written in this ledger.",
         "A verdict is a judgement from counts at the door. It does not say who was behind the traffic, nor why.",
+        "A verdict stands for ten seconds or more after its last sign: not all in that time is part of an attack.",
         "A source is a network address, not a person: many people may share one, and one may have many.",
         "Machines that play the whole show as people do pass as people; they would be counted as listeners here.",
         "A flood that fills the line before it reaches this machine is not in this ledger.",
-        "Connections refused are those that workers counted; the kernel's drops are only in what a rule has matched.",
+        "Connections refused are those that workers counted; what the kernel dropped before is not in here.",
         "Sources are keyed hashes. The key changes each day and was kept on no disk, so that no address can be told.",
         "A session is one connection that began to listen: who lost it and came back counts again.",
         "" if taped else "The recording was not at hand: what is said of audio is from samples, one a second.",

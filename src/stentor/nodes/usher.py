@@ -45,8 +45,8 @@ class Usher:
         self._ladder = UsherLadder(settings, self._board, self._caller)
         self._desk_revision = -1
         self._lines = Lines(settings, self._board)
-        self._shield = UsherShield(settings, Board(settings.board_dir))
         self._ledger = UsherLedger(settings, self._board, lambda: self._ring)
+        self._shield = UsherShield(settings, Board(settings.board_dir), self._ledger.hear)
 
     def _get(self, key: str, kind: type[T]) -> T | None:
         try:

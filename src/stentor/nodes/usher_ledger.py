@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 import structlog
@@ -24,6 +25,9 @@ LOOK_S = 0.25
 SHOWS_MAX = 32
 ABSENT_MS = 5_000
 CHUNKS_MAX = 600  # counted at one look; a usher that was away for longer than the ring counts what is left in it
+HEARD_MAX = 50_000  # changes of rules that wait to be written; with more, the oldest are lost
+RULES_AT_ONCE = 2_000
+Heard = tuple[str, board.Rule, tuple[str, ...], int]  # core.rules.Change: what, of which rule, families, events
 T = TypeVar("T")
 log = structlog.get_logger()
 
@@ -37,8 +41,13 @@ class UsherLedger:
         self._show: board.Show | None = None
         self._book = Book()
         self._shield: board.Shield | None = None
-        self._rules = self._get("rules", board.Rules) or board.Rules(0)  # of the usher before: made, and written down
+        self._heard: deque[tuple[int, Heard]] = deque(maxlen=HEARD_MAX)
         self._next_n = 0
+
+    def hear(self, changes: Iterable[Heard]) -> None:
+        """What became of rules; may be called from any thread."""
+        now_ms = time.time_ns() // 1_000_000
+        self._heard.extend((now_ms, change) for change in changes)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. What fails is logged: nothing depends on the ledger."""
@@ -61,7 +70,7 @@ class UsherLedger:
         if self._show is None:
             return
         self._take_shield(self._get("shield", board.Shield))
-        self._take_rules(self._get("rules", board.Rules), now_ms)
+        self._take_rules()
         staged = stage if stage is not None and stage.show == self._show.id else None
         opened = now_ms >= self._show.opens_at_ms and not (staged and staged.phase in ledger.OVER)
         calm = self._shield is None or (self._shield.verdict == "calm" and not self._shield.level)
@@ -91,16 +100,14 @@ class UsherLedger:
             self._keep(ledger.judged(shield))
         self._shield = shield or self._shield
 
-    def _take_rules(self, rules: board.Rules | None, now_ms: int) -> None:
-        if rules is None or rules is self._rules:  # the board gives the very same value until there is another
+    def _take_rules(self) -> None:
+        """Some thousands at a look: the usher has more to do."""
+        if not self._heard:
             return
-        released = frozenset(self._show.released if self._show else ())
-        changes = list(ledger.rule_changes(self._rules.rules, rules.rules, released, now_ms))
-        self._rules = rules
-        if changes:
-            key = files.day_key(self._settings.run_dir, now_ms / 1000)
-            for change, rule in changes:
-                self._keep(ledger.ruled(rule, change, key, now_ms))
+        key = files.day_key(self._settings.run_dir, time.time_ns() / 1e9)
+        for _ in range(min(len(self._heard), RULES_AT_ONCE)):
+            at_ms, (what, rule, families, _events) = self._heard.popleft()
+            self._keep(ledger.ruled(rule, what, key, at_ms, families))
 
     def _sample(self, stage: board.Stage | None, now_ms: int) -> Sampled:
         assert self._show is not None

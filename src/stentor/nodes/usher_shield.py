@@ -6,14 +6,14 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import structlog
 
 from stentor.core.evidence import Evidence
 from stentor.core.proxies import networks
-from stentor.core.rules import Decision, Rulebook, Wishes
+from stentor.core.rules import Change, Decision, Rulebook, Wishes
 from stentor.core.verdict import Judge, Judgement
 from stentor.formats import blocked
 from stentor.formats.blocked import DROP, FAVOUR, LIMIT, Block
@@ -35,10 +35,10 @@ ERROR = ""
 
 
 class UsherShield:
-    """`start` and `stop` once each."""
+    """`start` and `stop` once each. `hear` is told what becomes of rules, on the shield's own thread."""
 
-    def __init__(self, settings: Settings, values: Board) -> None:
-        self._settings, self._board = settings, values
+    def __init__(self, settings: Settings, values: Board, hear: Callable[[Sequence[Change]], None]) -> None:
+        self._settings, self._board, self._hear = settings, values, hear
         self._evidence, self._judge, self._book = Evidence(), Judge(), Rulebook()
         self._kernel_problem, self._kernel = self._make_kernel()
         self._revision = 0
@@ -101,18 +101,23 @@ class UsherShield:
         decision = self._book.receive(judged, _now_ms(), busy=self._busy(), wishes=self._wishes())
         self._enforce(decision, judged.favoured if decision.share else frozenset())
         self._tell(judged, decision)
+        self._hear(decision.changes)
 
     def _busy(self) -> float:
         return 0.0
 
     def _wishes(self) -> Wishes:
+        """What the crews want, of shows that are not over: nobody could take it back of one that is."""
         desk = self._get("desk", board.Desk) or board.Desk()
-        shows = desk.shows
+        shows = [show for show in desk.shows if show.wish != "cancel" and not self._is_over(show.id)]
         return Wishes(
             dry_run=any(show.dry_run for show in shows),
             siege=any(show.siege for show in shows),
             released=tuple(target for show in shows for target in show.released),
         )
+
+    def _is_over(self, show: str) -> bool:
+        return self._get(f"ended-{show}", board.Stage) is not None
 
     def _enforce(self, decision: Decision, favoured: frozenset[bytes]) -> None:
         """Workers read a file; the kernel has only those who are shut out."""

@@ -17,6 +17,8 @@ from typing import Any
 
 import structlog
 
+from stentor.formats.ledger import nameless
+
 TABLE = "stentor_shield"
 FOUR, SIX = "shut4", "shut6"
 SIZE = 32_768
@@ -59,7 +61,7 @@ def _run(commands: list[dict[str, Any]]) -> dict[str, Any]:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NftError(str(error)) from None
     if done.returncode:
-        raise NftError((done.stderr or done.stdout).strip()[-300:])
+        raise NftError(nameless((done.stderr or done.stdout).strip()[-300:]))  # it goes into logs
     return dict(json.loads(done.stdout)) if done.stdout.strip() else {}
 
 

@@ -25,7 +25,8 @@ ACTIONS_MAX = 1_000  # changes of one show that are kept, the newest: a guest co
 BUSY_TIMEOUT_MS = 5_000
 MIGRATIONS = Path(__file__).with_name("migrations")
 _WRITES = {"stentor_writes": True}  # an option of connections
-_OF_THEIR_OWN = ("seats", "revoked", "released")  # fields of a show that are no column as they are
+# Fields of a show that are no column as they are. Who is released stands on the board alone: addresses are on no disk.
+_OF_THEIR_OWN = ("seats", "revoked", "released")
 
 
 class RecordsError(Exception):
@@ -182,8 +183,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
 def _stored(row: ShowRow) -> Stored:
     fields = {name: getattr(row, name) for name in Show.__struct_fields__ if name not in _OF_THEIR_OWN}
     revoked = msgspec.json.decode(row.revoked, type=Revoked)
-    released = msgspec.json.decode(row.released, type=tuple[str, ...])
-    show = Show(**fields, seats=tuple(_seat(seat) for seat in row.seats), revoked=revoked, released=released)
+    show = Show(**fields, seats=tuple(_seat(seat) for seat in row.seats), revoked=revoked)
     return Stored(show, Phase(row.over_phase or Phase.ANNOUNCED), row.over_at_ms)
 
 
@@ -196,7 +196,6 @@ def _fill(row: ShowRow, show: Show) -> None:
         if name not in _OF_THEIR_OWN:
             setattr(row, name, value)
     row.revoked = msgspec.json.encode(show.revoked).decode()
-    row.released = msgspec.json.encode(show.released).decode()
     _fill_seats(row, show.seats)
 
 

@@ -41,7 +41,6 @@ class ShowRow(Base):
     revoked: Mapped[str] = mapped_column(Text, server_default="{}")  # `board.Revoked` in JSON
     dry_run: Mapped[bool] = mapped_column(server_default=false())
     siege: Mapped[bool] = mapped_column(server_default=false())
-    released: Mapped[str] = mapped_column(Text, server_default="[]")  # targets of rules, in JSON
     over_phase: Mapped[str] = mapped_column(String(16))
     over_at_ms: Mapped[int] = mapped_column(BigInteger, index=True)
     seats: Mapped[list[SeatRow]] = relationship(

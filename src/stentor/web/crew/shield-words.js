@@ -32,7 +32,8 @@ export const evidence = (shield) => (shield?.signals ?? []).map(({ words }) => w
 
 function dropWords(by = "") {
   if (by === "kernel") return "The kernel drops whom a rule shuts out; it costs this machine next to nothing.";
-  if (by === "workers") return "Door and edges refuse whom a rule shuts out; the kernel does not help.";
+  const [who, why] = by.split(/:\s*/, 2);
+  if (who === "workers") return `Door and edges refuse whom a rule shuts out; the kernel does not help${why ? `: ${why}` : ""}.`;
   return by ? `Nobody is shut out before the door. ${by.replace(/^nobody:\s*/, "Why: ")}` : "";
 }
 
@@ -42,7 +43,6 @@ export function notes({ shield, show }) {
   const { joins = 0, sources = 0, completed = 0, share = 0 } = shield;
   return [
     joins ? `In 10 s: ${count(joins, "join", "joins")} asked for by about ${count(sources, "source", "sources")}; ${completed.toLocaleString()} played.` : "",
-    shield.challenge ? "Who comes without a ticket solves a task first." : "",
     share ? `A network may join ${count(share, "time", "times")} in 10 s.` : "",
     shield.siege || show.siege ? "Siege: only tickets and those who come back are let in." : "",
     shield.dry_run || show.dry_run ? "Dry run: rules are made and written down, nobody is shut out." : "",
@@ -54,12 +54,12 @@ export function notes({ shield, show }) {
 /** -> [title, detail] of a rule. */
 export function ruleWords(rule, nowMs) {
   const how = rule.spared ? "Not enforced" : rule.enforced_ms ? `In force until ${hourText(rule.until_ms, nowMs)}` : "Watched, not enforced yet";
-  const hits = rule.hits ? `matched ${count(rule.hits, "time", "times")}` : "";
+  const hits = rule.hits ? `${count(rule.hits, "event", "events")} in 10 s` : "";
   return [`${ACTIONS[rule.action]} ${rule.target}`, [rule.spared ? `${how}: ${rule.spared}` : how, hits].filter(Boolean).join("; "), rule.why ?? ""];
 }
 
 export function restWords(shown, total) {
-  return total > shown ? `${(total - shown).toLocaleString()} more are in force; stentor show shield lists them.` : "";
+  return total > shown ? `Here are those with most events, of ${total.toLocaleString()} in force.` : "";
 }
 
 /** -> [title, detail, yes] before a switch is thrown; null where nothing can be lost by it. */

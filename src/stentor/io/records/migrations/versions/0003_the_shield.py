@@ -1,4 +1,4 @@
-"""What the crew wants of the shield: dry run, siege, who is released."""
+"""What the crew wants of the shield: dry run, siege. Not who is released: addresses are on no disk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ def _columns() -> tuple[sa.Column, ...]:
     return (
         sa.Column("dry_run", sa.Boolean(), nullable=False, server_default=sa.false()),
         sa.Column("siege", sa.Boolean(), nullable=False, server_default=sa.false()),
-        sa.Column("released", sa.Text(), nullable=False, server_default="[]"),
     )
 
 
