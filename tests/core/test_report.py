@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stentor.core import report as reports
@@ -187,6 +187,7 @@ def test_a_clock_that_is_set_back_does_not_turn_time() -> None:
     assert all(one.from_ms <= one.to_ms for one in report.verdicts)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=60))
 def test_every_sample_is_in_one_bin(gaps_ms: list[int]) -> None:
     at_ms, samples = T0_MS, []
@@ -199,6 +200,7 @@ def test_every_sample_is_in_one_bin(gaps_ms: list[int]) -> None:
     assert {3} <= set(found.listening) <= {3, None}
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 9)), max_size=9), st.integers(-5, 120))
 def test_spans(pairs: list[tuple[int, int]], at: int) -> None:
     spans = [(first, first + length) for first, length in sorted(pairs)]

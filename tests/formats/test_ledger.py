@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stentor.formats import ledger
@@ -34,11 +34,13 @@ def _bytes(entries: list[Entry]) -> bytes:
     return b"".join(map(ledger.encode, entries))
 
 
+@settings(deadline=None)
 @given(histories)
 def test_what_is_written_is_read(entries: list[Entry]) -> None:
     assert ledger.read(_bytes(entries)) == (entries, 0, False)
 
 
+@settings(deadline=None)
 @given(histories, histories, st.data())
 def test_a_torn_end_costs_its_own_line_and_no_other(
     before: list[Entry], after: list[Entry], data: st.DataObject
@@ -56,6 +58,7 @@ def test_a_torn_end_costs_its_own_line_and_no_other(
     assert found.entries == [*kept, *last, *after]
 
 
+@settings(deadline=None)
 @given(histories, st.binary(min_size=1, max_size=40), st.data())
 def test_nothing_that_stands_in_a_file_stops_the_reader(entries: list[Entry], junk: bytes, data: st.DataObject) -> None:
     whole = _bytes(entries)
@@ -84,6 +87,7 @@ def test_words_lose_their_addresses(said: str, written: str) -> None:
     assert ledger.nameless(said) == written
 
 
+@settings(deadline=None)
 @given(st.ip_addresses().map(str), words, words)
 def test_no_address_stays_in_words(address: str, before: str, after: str) -> None:
     assert address not in ledger.nameless(f"{before} {address} {after}") or address == "::"

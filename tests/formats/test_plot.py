@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stentor.formats import plot
@@ -19,6 +19,7 @@ def _elements(svg: str, kind: str) -> list[ElementTree.Element]:
     return [part for part in ElementTree.fromstring(svg).iter() if part.tag == kind]
 
 
+@settings(deadline=None)
 @given(values, values)
 def test_lines_stay_within_the_plot(one: list[float | None], other: list[float | None]) -> None:
     svg = plot.lines("<two> & more", TIMES, [Line("a", one), Line("b", other, "b")], [Shade(0, 2**50)])
@@ -56,6 +57,7 @@ def test_round_scales(largest: float, round_up: float) -> None:
     assert plot.nice(largest) == pytest.approx(round_up)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 3_600), st.integers(1, 400))
 def test_ticks_are_few_and_within(step_s: int, size: int) -> None:
     times = Times(1_760_000_000_123, step_s, size)

@@ -14,12 +14,16 @@ from stentor.core import ledger
 from stentor.core.rules import Change
 from stentor.formats.ledger import Begun, Entry, Judged, Noted, Ordered, Ruled, Sampled, read
 from stentor.io import ledger as files
+from stentor.io import ring as rings
 from stentor.io.board import Board
 from stentor.model import board
 from stentor.model.board import Rule, Shield, Signal, Verdict
+from stentor.model.grid import Grid
+from stentor.model.rendition import RENDITIONS
 from stentor.nodes import usher_ledger
 from stentor.nodes.usher_ledger import UsherLedger
 from stentor.settings import Settings
+from support import tapes
 
 RULE = Rule("r1", "drop", "203.0.113.7/32", 1, 2**50, why="203.0.113.7 joins 66 times and plays nothing")
 ATTACK = Shield(
@@ -154,3 +158,21 @@ def test_between_shows_a_sample_a_minute(hall: Hall, monkeypatch: pytest.MonkeyP
         hall.usher.look()
     assert sum(isinstance(one, Sampled) for one in hall.written()) == 1
     assert usher_ledger.LOOK_S < 1
+
+
+def test_chunks_are_told_apart_by_what_the_ring_has(hall: Hall, tmp_path: Path) -> None:
+    ring = rings.create(tmp_path / "friday.ring", "friday", Grid(0, 0, 24_000), tapes.holds())
+    hall.usher = UsherLedger(hall.settings, hall.board, lambda: ring)
+    hall.board.put("stage", board.Stage(1, 9, 1, "friday", phase=board.Phase.LIVE, late_chunks=4))
+    for rendition in RENDITIONS:
+        ring.publish(rendition.id, 1, b"before the usher came")
+    hall.usher.look()
+    for n in (2, 3, 4):
+        for rendition in RENDITIONS:
+            ring.publish(rendition.id, n, b"sound", hold=n == 3)
+    hall.board.put("stage", board.Stage(2, 9, 1, "friday", phase=board.Phase.LIVE, n=4, late_chunks=5))
+    hall.usher.look()
+    first, second = (entry for entry in hall.written() if isinstance(entry, Sampled))
+    assert (first.aired, first.held, first.late) == (0, 0, 0)
+    assert (second.aired, second.held, second.late, second.n) == (2, 1, 1, 4)
+    ring.close()

@@ -26,7 +26,7 @@ SHOWS_MAX = 32
 ABSENT_MS = 5_000
 CHUNKS_MAX = 600  # counted at one look; a usher that was away for longer than the ring counts what is left in it
 HEARD_MAX = 50_000  # changes of rules that wait to be written; with more, the oldest are lost
-RULES_AT_ONCE = 2_000
+RULES_AT_ONCE = 250  # some milliseconds, in which the usher fills no chunk
 Heard = tuple[str, board.Rule, tuple[str, ...], int]  # core.rules.Change: what, of which rule, families, events
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -101,7 +101,7 @@ class UsherLedger:
         self._shield = shield or self._shield
 
     def _take_rules(self) -> None:
-        """Some thousands at a look: the usher has more to do."""
+        """A few at a look: the usher has more to do."""
         if not self._heard:
             return
         key = files.day_key(self._settings.run_dir, time.time_ns() / 1e9)
