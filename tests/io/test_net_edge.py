@@ -350,7 +350,7 @@ def test_a_bad_ticket_is_refused_with_its_reason(station, make, code):
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404),
+        ("POST", "/s/nothing/join", 404),
         ("GET", "/live/x/vorbis", 404),
         ("POST", "/live/x/opus", 405),
         ("GET", "/live/{ticket}/opus?from=-1", 400),

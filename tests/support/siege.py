@@ -108,6 +108,11 @@ class House:
         self.cable, self.running, self.on_air, self._tmp = cable, running, on_air, tmp
         self._plans = 0
 
+    def drops_by(self) -> str:
+        """Who keeps out whom a rule shuts out."""
+        shield = Board(self.running.settings.board_dir).get("shield", board.Shield)
+        return shield.drops_by if shield is not None else ""
+
     def begin(self, parts: list[Part], for_s: float) -> subprocess.Popen[str]:
         """The world comes; -> its process, which ends by itself."""
         settings = self.running.settings

@@ -86,6 +86,9 @@ def is_stranger(request: Request) -> bool:
 SHARED_OUT = refusal(
     429, "fair-share", "Many ask from this address", "each gets a share at the moment; come again", retry_after_s=10
 )
+SHUT_OUT = refusal(  # by a proxy: who comes by themselves has no connection
+    429, "shut-out", "Too much came from this address", "come again in a few minutes", retry_after_s=60
+)
 BESIEGED = refusal(
     503, "siege", "Only those with a ticket or a place are let in", "come again in a minute", retry_after_s=60
 )

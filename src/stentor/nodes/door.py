@@ -137,6 +137,8 @@ class Door:
     def answer(self, request: Request) -> Response:
         self._requests += 1
         source = self._telling.source(request)
+        if source != request.source and not self._guard.admits(source):
+            return shed.SHUT_OUT
         response = self._held_off(request, source) or door.answer(request, self._view)
         self._refused += response.status >= 400
         for field in of_door(request, response):

@@ -37,6 +37,7 @@ from stentor.nodes.guard import Guard
 from stentor.nodes.intake import Nows, put, run
 from stentor.nodes.program import Program
 from stentor.nodes.pull import Pull, index
+from stentor.nodes.shell import MEDIA, Shell
 from stentor.nodes.witness import Telling
 from stentor.settings import Settings
 
@@ -77,7 +78,9 @@ class Edge:
         self.admission = Admission(settings, self._board, self.mounts, loop)
         self.ladder = EdgeLadder(self._board, self.program, self.mounts)
         self.pull = Pull(lambda: self.program.feeds, lambda: self.ladder.plain)
-        self._view = self._make_view(Nows(self._board, loop))
+        self._nows = Nows(self._board, loop)
+        self._view = self._make_view(self._nows)
+        self._shell: Shell | None = None
         self._ear = Ear(settings.wake_dir, EAR)
         self.look()
         loop.watch(self._ear.fileno(), READABLE, self._woken)
@@ -91,6 +94,8 @@ class Edge:
         self.program.look()
         self.ladder.look()
         self.admission.look(self.program.show)
+        if self._shell is not None:
+            self._shell.look()
 
     def _tick(self) -> float:
         wake_s = self.mounts.tick()
@@ -115,7 +120,11 @@ class Edge:
 
     def answer(self, request: Request) -> Answer:
         now, source = int(time.time()), self.telling.source(request)
+        if source != request.source and not self.guard.admits(source):
+            return shed.SHUT_OUT
         self.telling.count(source, "requests")
+        if not request.path.startswith(MEDIA):
+            return self._of_door(request)
         decided = mount.answer(request, self._view, now)
         if isinstance(decided, mount.No):
             if decided.code in mount.FORGERIES:
@@ -131,6 +140,13 @@ class Edge:
         if isinstance(decided, Response):
             return decided
         return self._listen(decided, request.method == "HEAD", now, source)
+
+    def _of_door(self, request: Request) -> Response:
+        """Pages, while no door answers."""
+        if self._shell is None:
+            self._shell = Shell(self._settings, self._board, self._nows.text)
+            self._shell.look()
+        return self._shell.answer(request)
 
     def _refuse(self, no: mount.No) -> Response:
         self.admission.refusals[no.code] += 1
@@ -265,6 +281,8 @@ class Edge:
         self.admission.close()
         self._ear.close()
         self.telling.close()
+        if self._shell is not None:
+            self._shell.close()
 
 
 def _listeners_max(settings: Settings) -> int:
