@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from playwright.sync_api import Page, expect
 from browser.desk import Desk, desk_pages
 from browser.test_crew_door import _confirm, _ordered, _page
 from browser.test_pages_a11y import NAMELESS, SMALL
+from stentor.model.board import Rule, Rules, Shield, Verdict
+from support.desk import running_desk
 
 Browse = Callable[..., Page]
 ATTACK: dict[str, Any] = {
@@ -148,3 +152,19 @@ def test_the_panel_has_names_and_room(browse: Browse, desk: Desk, width: int) ->
     assert page.evaluate(NAMELESS) == []
     assert page.evaluate(SMALL) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_with_a_real_desk_orders_are_on_the_board_and_in_the_log(browse: Browse, tmp_path: Path) -> None:
+    with running_desk(tmp_path) as running:
+        made, now_ms = running.create(), time.time_ns() // 1_000_000
+        rule = Rule("r1", "drop", "203.0.113.7/32", now_ms, now_ms + 60_000, enforced_ms=now_ms, hits=66)
+        running.board.put("rules", Rules(now_ms, 1, (rule,)))
+        running.board.put("shield", Shield(now_ms, Verdict.ATTACK, now_ms, 3, rules=1, drops_by="workers"))
+        page = browse(made["crew_link"], locale="en-GB")
+        page.get_by_role("button", name="Release: 203.0.113.7/32").click()
+        expect(page.locator("#log .log-said").first).to_have_text("Released an IPv4 address")
+        page.get_by_role("button", name="Siege", exact=True).click()
+        _confirm(page)
+        expect(page.get_by_role("button", name="Siege", exact=True)).to_have_attribute("aria-pressed", "true")
+        (show,) = running.on_board().shows
+        assert (show.released, show.siege, show.dry_run) == (("203.0.113.7/32",), True, False)

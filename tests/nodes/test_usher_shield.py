@@ -11,8 +11,10 @@ from msgspec.structs import replace as changed
 
 from stentor.core.rules import Change
 from stentor.core.usher import shield_fields
+from stentor.core.verdict import Judgement, Suspect
 from stentor.core.witness import Witness
 from stentor.formats import evidence
+from stentor.formats.evidence import key_of
 from stentor.io.board import Board
 from stentor.io.post import Sender
 from stentor.model import board
@@ -91,6 +93,20 @@ def test_the_crew_releases_one_and_orders_a_dry_run(post: Post) -> None:
     assert "10.9.0.7/32" not in shut_out(post.settings)
     post.desk(changed(show, dry_run=True))
     until(lambda: post.tell() or (post.said().dry_run and not shut_out(post.settings)), "nobody is shut out")
+
+
+def test_no_rule_is_made_against_this_machine_or_a_listed_proxy(tmp_path: Path) -> None:
+    """All who come by it would be shut out."""
+    proxies = "192.0.2.0/24, 2001:db8:7::/48"
+    settings = replace(Settings(), run_dir=tmp_path / "run", shield_kernel="off", trusted_proxies=proxies)
+    shield = UsherShield(settings, Board(settings.board_dir), lambda changes: None)
+    sources = ("127.0.0.1", "::1", "192.0.2.9", "2001:db8:7:1::5", "10.9.0.7", "2001:db8:9::1")
+    suspects = tuple(Suspect(key_of(source), ("completion",), 66, 0.999, "66 in 10 s") for source in sources)
+    judged = Judgement(1, board.Verdict.ATTACK, 1, (), suspects, 6, 66, 0, frozenset(), frozenset())
+    shield._judge.receive = lambda picture, edges_up: judged
+    shield.tick()
+    rules = Board(settings.board_dir).get("rules", board.Rules)
+    assert rules is not None and {rule.target for rule in rules.rules} == {"10.9.0.7/32", "2001:db8:9::/64"}
 
 
 def test_the_next_usher_goes_on_with_the_rules_of_the_last(post: Post, tmp_path: Path) -> None:

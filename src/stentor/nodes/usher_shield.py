@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from ipaddress import ip_network
 from typing import TypeVar
 
 import structlog
@@ -17,7 +18,7 @@ from stentor.core.rules import Change, Decision, Rulebook, Wishes
 from stentor.core.verdict import Judge, Judgement
 from stentor.formats import blocked
 from stentor.formats.blocked import DROP, FAVOUR, LIMIT, Block
-from stentor.formats.evidence import BadEvidence, decode, key_of_target
+from stentor.formats.evidence import BadEvidence, decode, key_of_target, target
 from stentor.io import nft
 from stentor.io.board import Board, BoardError
 from stentor.io.post import Receiver
@@ -31,6 +32,7 @@ STALE_MS = 5_000
 FAVOUR_MS = 10_000  # so long at least somebody is favoured
 T = TypeVar("T")
 log = structlog.get_logger()
+LOOPBACK = "127.0.0.0/8, ::1/128"
 ERROR = ""
 
 
@@ -41,6 +43,7 @@ class UsherShield:
         self._settings, self._board, self._hear = settings, values, hear
         self._evidence, self._judge, self._book = Evidence(), Judge(), Rulebook()
         self._kernel_problem, self._kernel = self._make_kernel()
+        self._own = (*networks(LOOPBACK), *networks(settings.trusted_proxies))
         self._revision = 0
         self._told: tuple[board.Rule, ...] | None = None
         self._written: dict[bytes, Block] = {}
@@ -97,11 +100,20 @@ class UsherShield:
     def tick(self) -> None:
         """Judge, decide, tell, and have it carried out."""
         edges = self._values("edge-", board.Edge)
-        judged = self._judge.receive(self._evidence.tick(_mono_ms()), edges_up=_are_up(edges))
+        judged = self._without_proxies(self._judge.receive(self._evidence.tick(_mono_ms()), edges_up=_are_up(edges)))
         decision = self._book.receive(judged, _now_ms(), busy=self._busy(), wishes=self._wishes())
         self._enforce(decision, judged.favoured if decision.share else frozenset())
         self._tell(judged, decision)
         self._hear(decision.changes)
+
+    def _without_proxies(self, judged: Judgement) -> Judgement:
+        """No rule is made against this machine or a listed proxy: all who come by it would be shut out."""
+        suspects = tuple(one for one in judged.suspects if not self._is_ours(target(one.key)))
+        return judged._replace(suspects=suspects)
+
+    def _is_ours(self, name: str) -> bool:
+        source = ip_network(name)
+        return any(source.version == own.version and source.overlaps(own) for own in self._own)
 
     def _busy(self) -> float:
         return 0.0
