@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,3 +103,25 @@ def test_ab_is_found_and_shut_out_while_mpv_plays_on(place: House, tmp_path: Pat
         flood.wait()
         mpv.kill()
     assert on_air.edge().skips == 0 and on_air.edge().drops == 0
+
+
+@pytest.mark.skipif(shutil.which("slowhttptest") is None, reason="slowhttptest is not installed")
+def test_slowhttptest_is_found_and_shut_out_among_people(place: House) -> None:
+    """Four hundred requests that never end, from one address; its own rule is made in spite of the one before."""
+    url = f"http://{netns.HOUSE}:{place.running.settings.door_port}/"
+    argv = ["slowhttptest", "-H", "-c", "400", "-r", "200", "-i", "1", "-l", "15", "-u", url]
+    slow: list[subprocess.Popen[bytes]] = []
+
+    def attack() -> None:
+        place.on_air.ask(lambda admin: admin.release(place.on_air.made.show, f"{netns.WORLD}/32"))
+        until(lambda: not shut_out(place.running.settings), "nobody is shut out")
+        place.on_air.ask(lambda admin: admin.release(place.on_air.made.show, clear=True))
+        with entered(place.cable.world):
+            slow.append(subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        until(lambda: shut_out(place.running.settings).get(f"{netns.WORLD}/32"), "its address is shut out")
+
+    outcome = place.rehearse(PEOPLE, 16, attack)
+    slow[0].kill()
+    slow[0].wait()
+    assert board.Verdict.ATTACK in outcome.watch.verdicts()
+    assert_nobody_was_harmed(outcome)
