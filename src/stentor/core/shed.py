@@ -78,9 +78,8 @@ def is_put_off(path: str) -> bool:
 
 def is_stranger(request: Request) -> bool:
     """Whether somebody asks to be let in who has neither ticket nor place."""
-    what = request.path.split("/")[3:]
-    posted = request.method == "POST" and what in (["join"], ["wait"])
-    return (posted or what == ["listen.mp3"]) and not request.query.get("place")
+    asks = request.path.endswith(("/join", "/wait") if request.method == "POST" else "/listen.mp3")
+    return asks and not request.query.get("place")
 
 
 SHARED_OUT = refusal(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from stentor.formats import evidence
 from stentor.formats.evidence import FIELDS, key_of
 from stentor.model.http import Request, Response
@@ -24,6 +26,17 @@ class Witness:
         if key:
             self.count_key(key, field, n)
 
+    def count_all(self, source: str, fields: Iterable[str]) -> None:
+        """One of each."""
+        key = key_of(source)
+        row = self._rows.get(key)
+        if row is None:
+            for field in fields if key else ():
+                self.count_key(key, field)
+            return
+        for field in fields:
+            row[_AT[field]] += 1
+
     def count_key(self, key: bytes, field: str, n: int = 1) -> None:
         row = self._rows.get(key)
         if row is None:
@@ -44,19 +57,19 @@ class Witness:
 
 def of_door(request: Request, response: Response) -> tuple[str, ...]:
     """What a request to the door, and its answer, are counted as."""
-    what = request.path.split("/")[3:]
-    posted = request.method == "POST" and what in (["join"], ["wait"])
+    posted = request.method == "POST" and request.path.endswith(("/join", "/wait"))
     if response.status == _FORBIDDEN:
         return (*_JOINS[posted], "forged")
-    if posted or what == ["listen.mp3"]:
+    if posted or request.path.endswith("/listen.mp3"):
         if response.status in (_OK, _ON):
-            return ("requests", "joins", "starts")
+            return _STARTS
         return ("requests", "joins", "places" if _GATHERING in (response.body or b"") else "held")
-    if what[:1] == ["place"] and response.status == _OK:
+    if response.status == _OK and request.path.split("/")[3:4] == ["place"]:
         return ("requests", "polite")
     return _JOINS[False]
 
 
 _OK, _ON, _FORBIDDEN = 200, 307, 403
 _GATHERING = b'"state": "gathering"'
+_STARTS = ("requests", "joins", "starts")
 _JOINS = {True: ("requests", "joins"), False: ("requests",)}

@@ -81,6 +81,7 @@ def hour_id(hour: int) -> int:
     return hour % len(HOUR_IDS)
 
 
+@lru_cache(maxsize=64)
 def show_tag(show_id: str) -> bytes:
     """The 8 bytes by which a token names its show."""
     return blake2b(show_id.encode(), digest_size=8, person=b"stentor-show").digest()

@@ -46,7 +46,8 @@ class Ticket(NamedTuple):
     expires_ms: int
 
     def body(self) -> bytes:
-        return json.dumps({"ticket": self.text, "seq": self.seq, "expires_ms": self.expires_ms}).encode()
+        """-> JSON, without an encoder: everybody has one of their own."""
+        return f'{{"ticket": "{self.text}", "seq": {self.seq}, "expires_ms": {self.expires_ms}}}'.encode()
 
 
 class Waits(NamedTuple):

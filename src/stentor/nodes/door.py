@@ -141,8 +141,7 @@ class Door:
             return shed.SHUT_OUT
         response = self._held_off(request, source) or door.answer(request, self._view)
         self._refused += response.status >= 400
-        for field in of_door(request, response):
-            self._telling.count(source, field)
+        self._telling.count_all(source, of_door(request, response))
         return response
 
     def _held_off(self, request: Request, source: str) -> Response | None:
@@ -158,8 +157,7 @@ class Door:
             return None
         self._requests += 1
         self._shed += 1
-        for field in ("requests", "held"):
-            self._telling.count(self._telling.source(request), field)
+        self._telling.count_all(self._telling.source(request), ("requests", "held"))
         return shed.busy(self._rng, request.path)
 
     def spare(self) -> int:

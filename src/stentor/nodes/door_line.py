@@ -170,8 +170,11 @@ class Lines:
     def _number(self, show: str) -> int | Refused:
         """One that is not revoked: the crew may have named numbers that nobody had yet."""
         try:
-            numbers = (self._numbers.next() for _ in range(NUMBERS_SKIPPED_MAX))
-            return next((one for one in numbers if not self._tokens.is_withdrawn_number(show, one)), _WITHDRAWN)
+            for _ in range(NUMBERS_SKIPPED_MAX):
+                number = self._numbers.next()
+                if not self._tokens.is_withdrawn_number(show, number):
+                    return number
+            return _WITHDRAWN
         except (SequenceError, OSError) as error:
             self._report("no numbers for tickets", error)
             return _NO_TICKETS

@@ -79,7 +79,8 @@ class Tokens:
 
     def is_withdrawn_number(self, show: str, seq: int) -> bool:
         """Whether a ticket with that number is void, whatever else it says."""
-        return self._revocation(show, self._revoked(show)).covers_seq(seq)
+        revoked = self._revoked(show)
+        return bool(revoked.seqs) and self._revocation(show, revoked).covers_seq(seq)
 
     def _revoked(self, show: str) -> Revoked:
         return self._shows[show].revoked if show in self._shows else Revoked()

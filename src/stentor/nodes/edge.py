@@ -171,8 +171,7 @@ class Edge:
         """Strangers, so that whoever was dropped from here comes back before them."""
         if not mount.is_put_off(request.path):
             return None
-        for field in ("requests", "held"):
-            self.telling.count(self.telling.source(request), field)
+        self.telling.count_all(self.telling.source(request), ("requests", "held"))
         return self._refuse(mount.No("busy", shed.busy(self._rng, request.path)))
 
     def _pull_token(self) -> str:

@@ -28,6 +28,7 @@ class Telling:
         self._sender = Sender(settings.shield_socket)
         self._trusted = networks(settings.trusted_proxies)
         self.count = self._witness.count
+        self.count_all = self._witness.count_all
         self.count_key = self._witness.count_key
         loop.every(TELL_S, self.tell)
 
