@@ -1,16 +1,18 @@
 """Listeners who come at a steady rate, whatever comes back: `python bench/arrivals.py [--quick]` -> JSON.
 
-For ten seconds so many connections a second, each with a ticket of its own, to one edge worker on a core of its own;
-beside it, by turns, to one nginx worker with a file as large as what a listener gets at once (header and two chunks).
-Each leaves when it has that much. First byte from a listener's own connect(). A rate counts as served if everybody was
-answered, 99 of 100 within P99_MS_MAX, while the crowd itself kept up: it has the other core, and where it opens more
-than one of 100 connections later than planned by 10 ms, the rate is above what this machine can ask for.
+For ten seconds so many connections a second, each with a ticket of its own, to one edge worker on a core of its own
+(`--workers 2`: to so many, which share all cores with the crowd); beside it, by turns, to one nginx worker with a file
+as large as what a listener gets at once (header and two chunks). Each leaves when it has that much. First byte from a
+listener's own connect(). A rate counts as served if everybody was answered, 99 of 100 within P99_MS_MAX, while the
+crowd itself kept up: it has the other core, and where it opens more than one of 100 connections later than planned by
+10 ms, the rate is above what this machine can ask for.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from functools import partial
@@ -23,7 +25,7 @@ from stentor.model.rendition import OPUS
 from support.contestants import LISTENERS_MAX, Start, static, stentor
 from support.crowd import crowd
 from support.figures import machine, median
-from support.processes import BenchError, alone, cpu_s
+from support.processes import SERVER_CORE, BenchError, Cores, alone, cpu_s
 from support.pulse import Pulse, new_grid, opus_bytes
 
 CHUNK_S = 1.0
@@ -45,6 +47,10 @@ FIGURES = (
 
 def grid() -> Grid:
     return new_grid(round(CHUNK_S * SAMPLE_RATE))
+
+
+def cores(workers: int) -> Cores:
+    return SERVER_CORE if workers == 1 else f"0-{(os.cpu_count() or 1) - 1}"
 
 
 def answer_bytes() -> int:
@@ -112,6 +118,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="one rate, plain and over TLS, for two seconds, once")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--plain", type=int, action="append", metavar="PER_S")
     parser.add_argument("--tls", type=int, action="append", metavar="PER_S")
     arguments = parser.parse_args()
@@ -122,9 +129,10 @@ def main() -> int:
     with alone():
         size = answer_bytes()
         result: dict[str, Any] = {"machine": machine(), "seconds": seconds, "rounds": rounds, "answer_bytes": size}
+        result["workers"] = arguments.workers
         for wire, all_per_s, secure in (("plain", plain, False), ("tls", tls, True)):
             servers: dict[str, Start] = {
-                "stentor": partial(stentor, secure=secure),
+                "stentor": partial(stentor, secure=secure, workers=arguments.workers, cores=cores(arguments.workers)),
                 "nginx": partial(static, size=size, secure=secure),
             }
             result[wire] = rates(servers, all_per_s, rounds, seconds)

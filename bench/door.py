@@ -24,20 +24,21 @@ CONNECTIONS = 32  # so that who asks in a closed loop makes no queue that stands
 SECONDS, SECONDS_QUICK = 5, 1
 ROUNDS = 5
 TOOLS = {
-    "kept": lambda url, seconds: wrk(url, CONNECTIONS, seconds),
-    "fresh": lambda url, seconds: wrk(url, CONNECTIONS, seconds, fresh=True),
-    "fresh_ab": lambda url, seconds: ab(url, CONNECTIONS, seconds),
+    "kept": lambda url, seconds, post: wrk(url, CONNECTIONS, seconds, post=post),
+    "fresh": lambda url, seconds, post: wrk(url, CONNECTIONS, seconds, fresh=True, post=post),
+    "fresh_ab": lambda url, seconds, post: ab(url, CONNECTIONS, seconds, post=post),
 }
 
 
 class Case(NamedTuple):
     start: doors.Start
     path: str
+    post: bool = False
 
 
 CASES = {
     "now": Case(doors.door, doors.NOW),
-    "join": Case(doors.door, doors.JOIN),
+    "join": Case(doors.door, doors.JOIN, post=True),
     "nginx_static": Case(doors.static, "/now"),
     "nginx_limit_req": Case(doors.static, "/limited"),
 }
@@ -50,9 +51,9 @@ def turn(case: Case, tool: str, seconds: int) -> dict[str, float]:
         case.start(Path(directory)) as host,
     ):
         url = f"http://127.0.0.1:{host.port}{case.path}"
-        TOOLS[tool](url, 1)  # until everything is warm
+        TOOLS[tool](url, 1, case.post)  # until everything is warm
         before = cpu_s(host.pids)
-        asked: Asked = TOOLS[tool](url, seconds)
+        asked: Asked = TOOLS[tool](url, seconds, case.post)
         us_each = (cpu_s(host.pids) - before) / (asked.per_s * seconds) * 1e6
     return asked._asdict() | {"cpu_us": us_each}
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from typing import NamedTuple
 
-from support.processes import CROWD_CORE, BenchError
+from support.processes import BENCH, CROWD_CORE, BenchError
 
 _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 _PER_S = re.compile(r"Requests/sec:\s+([\d.]+)")
@@ -34,10 +35,11 @@ def _run(argv: list[object], seconds_max: float) -> str:
     return done.stdout
 
 
-def wrk(url: str, connections: int, seconds: int, *, fresh: bool = False) -> Asked:
-    """`fresh`: a connection for each request. Raises `BenchError`."""
-    close = ["-H", "Connection: close"] if fresh else []
-    text = _run(["wrk", "-t1", "-c", connections, "-d", f"{seconds}s", "--latency", *close, url], seconds + 30)
+def wrk(url: str, connections: int, seconds: int, *, fresh: bool = False, post: bool = False) -> Asked:
+    """`fresh`: a connection for each request; `post`: a POST without a body. Raises `BenchError`."""
+    more = ["-H", "Connection: close"] if fresh else []
+    more += ["-s", BENCH / "post.lua"] if post else []
+    text = _run(["wrk", "-t1", "-c", connections, "-d", f"{seconds}s", "--latency", *more, url], seconds + 30)
     waits = {share: float(value) * _UNITS[unit] for share, value, unit in _QUANTILE.findall(text)}
     sockets = _SOCKETS.search(text)
     bad = sum(map(int, _BAD.findall(text)))
@@ -46,9 +48,10 @@ def wrk(url: str, connections: int, seconds: int, *, fresh: bool = False) -> Ask
     return Asked(float(_found(_PER_S, text)), waits.get("50", 0.0), waits.get("99", 0.0), bad + broken)
 
 
-def ab(url: str, connections: int, seconds: int) -> Asked:
+def ab(url: str, connections: int, seconds: int, *, post: bool = False) -> Asked:
     """ApacheBench: HTTP/1.0, a connection for each request. Raises `BenchError`."""
-    text = _run(["ab", "-q", "-c", connections, "-t", seconds, "-n", 10_000_000, url], seconds + 30)
+    more = ["-p", os.devnull] if post else []
+    text = _run(["ab", "-q", "-c", connections, "-t", seconds, "-n", 10_000_000, *more, url], seconds + 30)
     return Asked(float(_found(_AB_PER_S, text)), 0.0, 0.0, sum(map(int, _AB_BAD.findall(text))))
 
 

@@ -18,7 +18,7 @@ from stentor.settings import Settings, to_environ
 from support.contestants import SHOW, fetch_once, nginx, serving
 from support.processes import SERVER_CORE, Cores, family, free_port
 
-NOW, JOIN = f"/s/{SHOW}/now", f"/s/{SHOW}/listen.mp3"  # the second gives a ticket to GET, as join does to POST
+NOW, JOIN = f"/s/{SHOW}/now", f"/s/{SHOW}/join"
 _REQUESTS_A_CONNECTION = 1_000_000_000
 _STATIC = """root {root}; sendfile on; open_file_cache max=16; default_type application/json;
     keepalive_requests {requests};

@@ -1,4 +1,4 @@
-"""Requests at a rate, whatever comes back: `python storm.py PORT PATH PER_S SECONDS CONNECTIONS` -> a line of JSON.
+"""Joins at a rate, whatever comes back: `python storm.py PORT PATH PER_S SECONDS CONNECTIONS` -> a line of JSON.
 
 A program of its own, for its own core. Kept connections ask in batches, so that asking costs less than answering; a
 batch for which no connection is free is `unsent`, and counts as offered all the same.
@@ -36,7 +36,7 @@ class Asker:
 class Storm:
     def __init__(self, port: int, path: str, connections: int) -> None:
         self._port = port
-        self._batch = b"GET %b HTTP/1.1\r\nHost: storm\r\n\r\n" % path.encode() * BATCH
+        self._batch = b"POST %b HTTP/1.1\r\nHost: storm\r\nContent-Length: 0\r\n\r\n" % path.encode() * BATCH
         self._poll = select.epoll()
         self._askers: dict[int, Asker] = {}
         self._idle: list[Asker] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from stentor.commands import check, demo, media, roles, show
+from stentor.commands import check, demo, media, report, roles, show
 
 app = typer.Typer(
     name="stentor",
@@ -16,6 +16,7 @@ app = typer.Typer(
 app.add_typer(demo.app)
 app.add_typer(show.app, name="show", help="Announce shows and steer them.")
 app.add_typer(media.app)
+app.add_typer(report.app)
 app.add_typer(check.app)
 app.add_typer(roles.app)
 

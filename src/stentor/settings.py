@@ -10,6 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,9 @@ class Settings:
         _require(self.lag_skip_s < self.lag_drop_s, "lag_skip_s must be below lag_drop_s")
         _require(bool(self.tls_chain) == bool(self.tls_key), "tls_chain and tls_key are set together, or not at all")
         _require(bool(self.turn_urls) == bool(self.turn_secret), "turn_urls and turn_secret are set together, or not")
+        _require(
+            _are_networks(self.trusted_proxies), "trusted_proxies: a comma-separated list of networks, as 10.0.0.0/8"
+        )
         _require(self.shield_kernel in ("auto", "off"), "shield_kernel is auto or off")
         _require(self.listeners_max >= 1, "listeners_max must be 1 or more")
         _require(self.capacity >= 0, "capacity must be 0, for what is measured, or more")
@@ -135,6 +139,13 @@ class Settings:
     @property
     def desk_socket(self) -> Path:
         return self.run_dir / "desk.sock"
+
+
+def _are_networks(text: str) -> bool:
+    try:
+        return all(ip_network(one.strip()) for one in text.split(",") if one.strip())
+    except ValueError:
+        return False
 
 
 def _require(condition: bool, reason: str) -> None:

@@ -25,7 +25,7 @@ CREW_STATE: dict[str, Any] = {
             {"id": "eve", "name": "<i>Eve</i>", "crew": False, "on_air": False, "muted": True, "removed": False},
         ],
         "draws_at_ms": 0, "ends_at_ms": 0, "closed": False, "rung": -1, "beacon_name": "", "beacon": "",
-        "revoked": {"keys": [], "classes": [], "seqs": []},
+        "revoked": {"keys": [], "classes": [], "seqs": []}, "dry_run": False, "siege": False,
     },
     "stage": {"at_ms": 1_000_000, "show": "night", "phase": "live", "tape": {"first_n": 3, "problem": "disk full"}},
     "levels": {"at_ms": 1_000_000, "dbfs": {"ada": -12.0, "program": -15.0}},
@@ -35,7 +35,7 @@ CREW_STATE: dict[str, Any] = {
     },
     "usher": {"at_ms": 1_000_000}, "stage_show": "night",
     "age_ms": {"stage": 10, "levels": 10, "usher": 9_000, "edges": 10, "doors": 10, "line": 10},
-    "line": None, "ladder": None, "joins_hz": None,
+    "line": None, "ladder": None, "joins_hz": None, "shield": None, "rules": [],
     "doors": {"workers": 1, "silent": 0, "requests": 9, "tickets": 5, "places": 0, "refused": 0, "shed": 0},
 }  # fmt: skip
 SEAT_STATE = {

@@ -106,6 +106,7 @@ class Station:
         self.cuts = 0
         self.grouping = (1, 1, 0)  # (chunks at a time before chunk n, from it on, n)
         self.words = b""  # what is said between chunks
+        self.heard_ms = 0  # when the usher was last heard of, as `now` says it; 0: just now
         self.drift = 0.0  # how much faster than real time chunks are made, as a fraction
         media = ThreadingHTTPServer(("127.0.0.1", 0), self._handler(self.media))
         pages = ThreadingHTTPServer(("127.0.0.1", 0), self._handler(self.page))
@@ -217,7 +218,7 @@ class Station:
         elif path == f"/s/{SHOW}/now":
             body = {
                 **self.now,
-                "at_ms": time.time_ns() // 10**6,
+                "at_ms": self.heard_ms or time.time_ns() // 10**6,
                 "n": self.head,
                 "ladder": self.ladder,
                 "t0_ms": self.grid.t0_wall_ns // 10**6,

@@ -218,6 +218,16 @@ def test_counts_down_and_begins_by_itself(browse: Browse) -> None:
         expect(page.locator("#lamp")).to_have_text("On air")
 
 
+def test_what_is_at_the_door_is_said_in_one_calm_sentence(browse: Browse, station: Station) -> None:
+    page = browse(station.url)
+    expect(page.locator("#lamp")).to_have_text("On air")
+    expect(page.locator("#verdict")).to_have_count(0)
+    station.now |= {"verdict": {"verdict": "attack", "since_ms": 1, "level": 3, "words": [], "error": ""}}
+    expect(page.locator("#verdict")).to_contain_text("There seems to be an attack on the door")
+    station.now |= {"verdict": {"verdict": "calm"}}
+    expect(page.locator("#verdict")).to_be_hidden()
+
+
 @pytest.mark.parametrize(
     ("change", "lamp", "words"),
     [

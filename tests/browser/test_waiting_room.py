@@ -84,6 +84,21 @@ def test_from_the_draw_to_the_sound_by_itself(browse: Browse, front: Station) ->
     assert len(asked(front, "join")) == 2
 
 
+def test_a_line_of_which_nothing_new_is_heard_stands_still(browse: Browse, front: Station) -> None:
+    """Its usher is down: how long it takes is not told by what was true before."""
+    page = browse(front.url)
+    press(page)
+    draw(front, next_poll_ms=500)
+    lines = page.locator("#room-lines")
+    expect(lines).to_contain_text("It takes between 5 and 12 minutes.")
+    front.heard_ms = front.wall_ms()
+    expect(lines).to_contain_text(waiting.STANDS_WORDS)
+    expect(lines).not_to_contain_text("It takes between")
+    expect(page.locator("#room-figure")).to_have_text("about 1,000")
+    front.heard_ms = 0
+    expect(lines).to_contain_text("It takes between 5 and 12 minutes.")
+
+
 def test_a_door_that_is_busy_is_asked_for_the_rank_no_sooner_than_it_says(browse: Browse, front: Station) -> None:
     page = browse(front.url)
     press(page)
@@ -93,6 +108,19 @@ def test_a_door_that_is_busy_is_asked_for_the_rank_no_sooner_than_it_says(browse
     draw(front)
     until(page, "asks.length >= 2")
     assert page.evaluate("asks[1] - asks[0]") >= RETRY_AFTER_S * 1000
+
+
+def test_the_more_there_are_in_the_draw_the_longer_they_take_to_ask(browse: Browse, front: Station) -> None:
+    page = browse(front.url)
+    press(page)
+    expect(page.locator("#room")).to_be_visible()
+    page.evaluate(
+        """() => { window.waits = []; Math.random = () => 0.5; const set = setTimeout;
+          window.setTimeout = (call, ms) => { waits.push(ms); return set(call, Math.min(ms, 50)); }; }"""
+    )
+    base_s = front.now["draw"]["base_s"]
+    draw(front, draw=DRAWN | {"base_s": base_s, "places": 50_000})
+    until(page, "waits.includes(50_000)")  # half of a hundred seconds
 
 
 def test_also_who_has_no_feed_comes_again_when_a_busy_door_says_so(browse: Browse, front: Station) -> None:
@@ -290,9 +318,11 @@ def test_the_page_says_what_the_door_says(browse: Browse, front: Station) -> Non
     theirs = page.evaluate(
         """async ([counts, ranges, chances]) => {
           const waits = await import("/assets/00000000/listen/waits.js");
-          const fixed = [waits.OFFER, waits.DRAWN, waits.AFTER_DRAW, waits.CLOSED];
+          const { words } = await import("/assets/00000000/listen/verdict.js");
+          const verdicts = ["calm", "crowd", "undecided", "attack"].map((verdict) => words({ verdict: { verdict } }));
+          const fixed = [waits.OFFER, waits.DRAWN, waits.AFTER_DRAW, waits.CLOSED, waits.STANDS];
           const said = [false, true].map((assumed) => chances.map((chance) => waits.chanceWords(chance, assumed)));
-          return [counts.map(waits.countWords), ranges.map(waits.etaWords), said, fixed];
+          return [counts.map(waits.countWords), ranges.map(waits.etaWords), said, fixed, verdicts];
         }""",
         [counts, ranges, chances],
     )
@@ -300,5 +330,12 @@ def test_the_page_says_what_the_door_says(browse: Browse, front: Station) -> Non
         [list(waiting.count_words(count)) for count in counts],
         [waiting.eta_words(tuple(one) if one else None) for one in ranges],
         [[waiting.chance_words(chance, assumed=assumed) for chance in chances] for assumed in (False, True)],
-        [waiting.OFFER, waiting.DRAWN_WORDS, waiting.AFTER_DRAW_WORDS, waiting.CLOSED_WORDS],
+        [
+            waiting.OFFER,
+            waiting.DRAWN_WORDS,
+            waiting.AFTER_DRAW_WORDS,
+            waiting.CLOSED_WORDS,
+            waiting.STANDS_WORDS,
+        ],
+        ["", *(waiting.VERDICT_WORDS[verdict] for verdict in ("crowd", "undecided", "attack"))],
     ]

@@ -5,10 +5,25 @@ from __future__ import annotations
 import msgspec
 from msgspec.structs import replace
 
-from stentor.core.overview import Facts, crew_state, door_totals, edge_totals, show_view, speaker_state
+from stentor.core.overview import RULES_SHOWN_MAX, Facts, crew_state, door_totals, edge_totals, show_view, speaker_state
 from stentor.formats.crew import RevokedView
 from stentor.formats.ticket import Class
-from stentor.model.board import Door, Edge, Ladder, Levels, Line, Phase, Revoked, Seat, Show, Stage, Usher
+from stentor.model.board import (
+    Door,
+    Edge,
+    Ladder,
+    Levels,
+    Line,
+    Phase,
+    Revoked,
+    Rule,
+    Seat,
+    Shield,
+    Show,
+    Stage,
+    Usher,
+    Verdict,
+)
 
 NOW = 1_000_000
 SEAT = Seat(id="ada", name="Ada", token_hash="5ec2e7", on_air=True)
@@ -19,7 +34,7 @@ LEVELS = Levels(NOW - 200, {"program": -20.0})
 def test_nothing_heard_of_anybody() -> None:
     state = crew_state(SHOW, Phase.ANNOUNCED, 3, Facts(), NOW)
     assert (state.revision, state.stage, state.levels, state.usher) == (3, None, None, None)
-    assert set(state.age_ms) == {"stage", "levels", "usher", "line", "edges", "doors"}
+    assert set(state.age_ms) == {"stage", "levels", "usher", "line", "shield", "edges", "doors"}
     assert set(state.age_ms.values()) == {None}
     assert (state.line, state.ladder, state.joins_hz, state.doors.workers) == (None, None, None, 0)
 
@@ -38,9 +53,10 @@ def test_how_long_each_role_has_been_silent() -> None:
         edges=[Edge(at_ms=NOW - 700), Edge(at_ms=NOW - 60_000)],
         doors=[Door(at_ms=NOW - 6_000)],
         line=Line(at_ms=NOW - 250),
+        shield=Shield(at_ms=NOW - 150),
     )
     state = crew_state(SHOW, Phase.LIVE, 3, facts, NOW)
-    ages = {"stage": 100, "levels": 200, "usher": 9_000, "line": 250, "edges": 700, "doors": 6_000}
+    ages = {"stage": 100, "levels": 200, "usher": 9_000, "line": 250, "shield": 150, "edges": 700, "doors": 6_000}
     assert state.age_ms == ages
     assert state.stage == facts.stage and state.levels == LEVELS
 
@@ -79,6 +95,20 @@ def test_the_crew_sees_line_and_ladder_without_what_is_for_those_who_wait() -> N
     line, ladder = Line(at_ms=NOW, waiting=5, table=((1, 5),)), Ladder(at_ms=NOW, rung=1, capacity=(10, 20))
     state = crew_state(SHOW, Phase.LIVE, 3, Facts(line=line, ladder=ladder, joins_hz=2.5), NOW)
     assert (state.line, state.ladder, state.joins_hz) == (replace(line, table=()), ladder, 2.5)
+
+
+def test_the_crew_sees_the_verdict_and_the_rules_that_matter_most() -> None:
+    """In the order of their making, so that none moves away under a finger."""
+    rules = [
+        Rule(f"r{at}", "drop", f"203.0.113.{at}/32", at, 99, enforced_ms=int(at != 3), hits=100 - at)
+        for at in range(90)
+    ]
+    shield = Shield(NOW, Verdict.ATTACK, rules=90)
+    state = crew_state(SHOW, Phase.LIVE, 3, Facts(shield=shield, rules=rules), NOW)
+    assert state.shield == shield
+    assert [rule.id for rule in state.rules] == [f"r{at}" for at in range(RULES_SHOWN_MAX + 1) if at != 3]
+    view = show_view(replace(SHOW, dry_run=True, siege=True), Phase.LIVE)
+    assert (view.dry_run, view.siege) == (True, True)
 
 
 def test_classes_that_are_revoked_have_their_names() -> None:

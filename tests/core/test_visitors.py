@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stentor.core import visitors
 from stentor.core.visitors import FORGOTTEN_S, GONE_S, HALF_S, Visitors
@@ -51,6 +53,33 @@ def test_a_page_that_asks_for_the_playlist_again_stays_counted() -> None:
     one.beacon(token(1), 0.0)
     one.visit(token(1), 1.0)
     assert one.count(1.0) == (1, 0)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["visit", "beacon", "leave"]), st.integers(0, 4), st.floats(0, 900)), max_size=40
+    )
+)
+def test_the_estimate_is_the_sum_over_all_of_what_is_left_of_each(did: list[tuple[str, int, float]]) -> None:
+    one, seen, signed, now_s = Visitors(), {}, set(), 0.0
+    for what, seq, passed_s in did:
+        now_s += passed_s
+        one.count(now_s)
+        if what == "visit":
+            one.visit(token(seq), now_s)
+            signed_now = {kept for kept in signed if kept[0] == seq and kept[1] > now_s - GONE_S}
+            seen |= {} if signed_now else {seq: now_s}
+            signed |= {(seq, now_s)} if signed_now else set()
+        elif what == "beacon":
+            one.beacon(token(seq), now_s)
+            seen.pop(seq, None)
+            signed |= {(seq, now_s)}
+        else:
+            one.leave(seq)
+            seen.pop(seq, None)
+            signed = {kept for kept in signed if kept[0] != seq}
+    left = sum(2 ** ((at_s - now_s) / HALF_S) for at_s in seen.values() if at_s > now_s - FORGOTTEN_S)
+    assert abs(one.count(now_s).estimated - left) <= 0.5 + 1e-9
 
 
 def test_who_leaves_has_no_seat() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
-from stentor.core.waiting import About, View, answer
+from stentor.core.waiting import About, Drawn, View, answer
 from stentor.formats import waiting
 from stentor.formats.page import Origins
 from stentor.formats.problem import Refused
@@ -34,10 +35,11 @@ def ask(path: str, method: str = "GET", *, json_: bool = False, **changes: Any) 
         "about": lambda show: ABOUT,
         "page": lambda values: File("text/html", f"{values['notice']}{values['refresh']}{values['body']}".encode()),
         "draw": lambda show: None,
-        "places": lambda show: None,
+        "places": lambda show, first: None,
     }
     headers = {"host": "radio.example:8000"} | ({"accept": "application/json"} if json_ else {})
-    request = Request(method, f"/s/talk/{path}", {}, headers)
+    path, _, query = path.partition("?")
+    request = Request(method, f"/s/talk/{path}", dict(parse_qsl(query)), headers)
     return answer(request, "talk", tuple(path.split("/")), View(**{**given, **changes}), 0)
 
 
@@ -173,13 +175,38 @@ def test_the_draw_and_what_was_drawn_never_change_once_it_is_made() -> None:
     }  # fmt: skip
     early = ask("draw", draw=lambda _: Line(1, commit="c0", base_s=60))
     assert header(early, "Cache-Control") == "public, max-age=1"
-    busy = ask("places", places=lambda _: Refused(503, "busy", "Come again", retry_after_s=2))
+    busy = ask("places", places=lambda *_: Refused(503, "busy", "Come again", retry_after_s=2))
     assert busy.status == 503 and dict(busy.headers)["Cache-Control"] == "no-store"
-    records = ask("places", places=lambda _: b"8 bytes.")
+    records = ask("places", places=lambda *_: Drawn(b"8 bytes.", 0))
     assert (records.body, header(records, "Content-Type")) == (b"8 bytes.", "application/octet-stream")
-    assert "immutable" in (header(records, "Cache-Control") or "")
+    assert "immutable" in (header(records, "Cache-Control") or "") and header(records, "Link") is None
+
+
+def test_of_many_places_each_page_says_where_the_next_one_is() -> None:
+    def page(show: str, first: int) -> Drawn:
+        return Drawn(b"%s %d" % (show.encode(), first), first + 2 if first < 4 else 0)
+
+    answers = [ask(f"places{query}", places=page) for query in ("", "?from=2", "?from=4")]
+    assert [one.body for one in answers] == [b"talk 0", b"talk 2", b"talk 4"]
+    links = [header(one, "Link") for one in answers]
+    assert links == ['</s/talk/places?from=2>; rel="next"', '</s/talk/places?from=4>; rel="next"', None]
+    for wrong in ("x", "-1", "1" * 11, "²"):
+        assert ask(f"places?from={wrong}", places=page).status == 400, wrong
 
 
 @pytest.mark.parametrize("path", ["nothing", "place", "wait/a/b", "draw/x", "places/x"])
 def test_other_addresses(path: str) -> None:
     assert ask(path).status == 404
+
+
+@pytest.mark.parametrize("verdict", ["crowd", "undecided", "attack"])
+def test_a_page_says_in_one_sentence_what_is_at_the_door(verdict: str) -> None:
+    said = waiting.VERDICT_WORDS[verdict]
+    assert said in text(ask("wait", about=lambda show: ABOUT._replace(verdict=verdict)))
+    over = ABOUT._replace(verdict=verdict, phase=Phase.ENDED)
+    assert said not in text(ask("wait", about=lambda show: over))
+
+
+@pytest.mark.parametrize("verdict", ["", "calm", "of a later version"])
+def test_a_page_says_nothing_where_all_is_calm(verdict: str) -> None:
+    assert 'class="status"' not in text(ask("wait", about=lambda show: ABOUT._replace(verdict=verdict)))

@@ -36,6 +36,9 @@ SHOW_ORDERS = {
     "/rung": crew.RungOrder,
     "/beacon": crew.BeaconOrder,
     "/revoke": crew.RevokeOrder,
+    "/release": crew.ReleaseOrder,
+    "/dry-run": crew.DryRunOrder,
+    "/siege": crew.SiegeOrder,
     "/seats": crew.NewSeat,
 }
 ADMIN = {
@@ -71,6 +74,9 @@ GOOD: dict[type[crew.Order] | None, dict[str, Any]] = {
     crew.MuteOrder: {"muted": True},
     crew.DoorOrder: {"closed": True},
     crew.RungOrder: {"rung": 2},
+    crew.ReleaseOrder: {"target": "10.0.0.7/32", "clear": False},
+    crew.DryRunOrder: {"dry_run": True},
+    crew.SiegeOrder: {"siege": True},
     crew.BeaconOrder: {"value": "ab12"},
     crew.RevokeOrder: {"keys": [7], "classes": ["late"], "seqs": [[3, 9]], "clear": False},
 }

@@ -1,8 +1,10 @@
 """An edge worker end to end: a real ring, a real board, real sockets."""
 
 import json
+import os
 import socket
 import struct
+import subprocess
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -348,7 +350,7 @@ def test_a_bad_ticket_is_refused_with_its_reason(station, make, code):
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404),
+        ("POST", "/s/nothing/join", 404),
         ("GET", "/live/x/vorbis", 404),
         ("POST", "/live/x/opus", 405),
         ("GET", "/live/{ticket}/opus?from=-1", 400),
@@ -434,3 +436,15 @@ def test_a_stalled_listener_holds_little_of_the_kernels_memory(station):
     fill(station, 2)
     (one,) = station.edge.mounts._behind.values()
     assert memory_bytes(one.sock) <= 64_000
+
+
+def test_a_retired_worker_that_was_killed_does_not_stay_on_the_board(station):
+    """One that lives does, for as long as it serves anybody."""
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    for pid in (dead.pid, os.getpid()):
+        station.board.put(f"edge-0.{pid}", board.Edge(at_ms=1, pid=pid))
+    station.board.put(f"edge-1.{dead.pid}", board.Edge(at_ms=1, pid=dead.pid))
+    station.edge.publish()
+    assert station.board.keys("edge-0.") == [f"edge-0.{os.getpid()}"]
+    assert station.board.keys("edge-1."), "another worker's successor sees to that"

@@ -205,8 +205,8 @@ def test_however_many_ask_for_what_was_drawn_memory_is_bounded(front, monkeypatc
     monkeypatch.setattr(door_line, "PLACES_SENT_MAX", 100)
     door = Lines(front.settings, front.board, {})
     places.write_drawn(front.settings.data_dir / "shows", "show-1", bytes(48))
-    assert [door.drawn("show-1"), door.drawn("show-1")] == [bytes(48)] * 2
-    refused = door.drawn("show-1")
+    assert [door.drawn("show-1", 0), door.drawn("show-1", 0)] == [(bytes(48), 0)] * 2
+    refused = door.drawn("show-1", 0)
     assert (refused.status, refused.code, refused.retry_after_s) == (503, "busy", 2)
     door.close()
 

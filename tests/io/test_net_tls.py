@@ -1,8 +1,10 @@
 """An edge on TLS: the same as without, whatever the network makes of it."""
 
 import os
+import select
 import socket
 import ssl
+from contextlib import ExitStack
 
 import pytest
 
@@ -67,17 +69,56 @@ def test_short_answers_and_kept_connections(station):
     assert client.got.count(b"HTTP/1.1 404 Not Found") == 2
 
 
-def test_no_handshake_is_made_with_who_has_gone(station, monkeypatch):
-    """Who waited too long left a whole hello behind, and a handshake takes as much time as fifty requests."""
-    made, wrap = [], server.wrap
-    monkeypatch.setattr(server, "wrap", lambda sock, context: made.append(sock) or wrap(sock, context))
+def hello():
+    """The first that a client says."""
     said = ssl.MemoryBIO()
     with pytest.raises(ssl.SSLWantReadError):
         ssl._create_unverified_context().wrap_bio(ssl.MemoryBIO(), said).do_handshake()
-    hello = said.read()
+    return said.read()
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A station with room for three in its intake, of whom three are in the midst of their handshakes."""
+    station = Station(tmp_path, certificate=certificate(tmp_path), requests_max=3, headers_timeout_s=60)
+    station.edge.spare = station.server._spare = lambda: 0
+    with ExitStack() as stack:
+        slow = [stack.enter_context(socket.create_connection(("127.0.0.1", station.port))) for _ in range(3)]
+        for sock in slow:
+            sock.sendall(hello())
+        station.until(lambda: len(station.server._shaking) == 3)
+        yield station, slow
+    station.close()
+
+
+def test_a_handshake_under_way_makes_no_room(small):
+    """Who comes next waits until one of them is done, or gone."""
+    station, slow = small
+    client = station.connect(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
+    for _ in range(50):
+        station.loop.turn(0)
+    assert station.server.counters.shed == 0 and not client.read()
+    assert all(select.select([sock], [], [], 0)[0] and sock.recv(65_536) for sock in slow), "each has its answer"
+    slow[1].close()
+    station.until(lambda: client.read().endswith(b"}"))
+    assert station.server.counters.shed == 0
+
+
+def test_who_lets_a_handshake_rest_makes_room_in_the_end(small, monkeypatch):
+    station, _ = small
+    monkeypatch.setattr(server, "SHAKING_S", 0.0)
+    client = station.connect(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
+    station.until(lambda: client.read().endswith(b"}"))
+    assert station.server.counters.shed == 1
+
+
+def test_no_handshake_is_made_with_who_has_gone(station, monkeypatch):
+    """Who waited too long left a whole hello behind, and a handshake takes as much time as fifty requests."""
+    made, wrap, said = [], server.wrap, hello()
+    monkeypatch.setattr(server, "wrap", lambda sock, context: made.append(sock) or wrap(sock, context))
     for _ in range(3):
         with socket.create_connection(("127.0.0.1", station.port)) as gone:
-            gone.sendall(hello)
+            gone.sendall(said)
     client = station.connect(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
     station.until(lambda: client.read().endswith(b"}"))
     assert len(made) == 1

@@ -31,6 +31,8 @@ SHOW = Show(
     draws_at_ms=1_999_999_800_000,
     ends_at_ms=2_000_007_200_000,
     closed=True,
+    dry_run=True,
+    siege=True,
     rung=2,
     beacon_name="drand 4242",
     beacon="ab12",
@@ -66,6 +68,13 @@ def test_a_show_comes_back_as_it_was(records: Records, path: Path) -> None:
     assert again.find(SHOW.id) == Stored(SHOW, Phase.ANNOUNCED, 0)
     assert again.revision() == 1
     again.close()
+
+
+def test_who_is_released_is_on_no_disk(records: Records, path: Path) -> None:
+    records.store(replace(SHOW, released=("203.0.113.7/32",)), _change(1))
+    assert records.find(SHOW.id) == Stored(SHOW, Phase.ANNOUNCED, 0)
+    records.close()
+    assert not any(b"203.0.113" in file.read_bytes() for file in path.parent.iterdir())
 
 
 def test_a_changed_show_keeps_its_seats_in_order(records: Records) -> None:

@@ -143,6 +143,20 @@ def test_a_show_that_begins_early_draws_early(tmp_path: Path) -> None:
     assert line.base_s <= time.time() and line.places == 8
 
 
+def test_a_show_that_begins_early_draws_all_who_had_come_by_then(tmp_path: Path) -> None:
+    """Seconds are whole in the log: also those of the second in which the crew says go."""
+    hall = Hall(tmp_path, draw_in_s=60)
+    hall.look()
+    hall.board.put("stage", board.Stage(2, show="friday", phase=board.Phase.LIVE))
+    go_s = int(time.time())
+    hall.join(range(1, 9), go_s)
+    deadline = time.monotonic() + 10
+    while (line := hall.look()).gate is Gate.GATHERING:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert line.places == 8 and go_s < line.base_s <= go_s + 3
+
+
 @pytest.mark.parametrize("lost", ["nothing", "board", "disk"])
 def test_the_next_usher_goes_on_where_the_last_one_died(tmp_path: Path, lost: str) -> None:
     hall = Hall(tmp_path, draw_in_s=-5)

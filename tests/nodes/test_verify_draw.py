@@ -86,6 +86,33 @@ def test_over_http(page: Published, capsys: pytest.CaptureFixture[str]) -> None:
         server.shutdown()
 
 
+class _Paged(SimpleHTTPRequestHandler):
+    """Gives the places ten at a time, as a door does with many."""
+
+    def do_GET(self) -> None:
+        path, _, query = self.path.partition("?from=")
+        if path != "/places":
+            super().do_GET()
+            return
+        first = int(query or 0)
+        records = Path(self.directory, "places").read_bytes()
+        body = records[first * RECORD.size :][: 10 * RECORD.size]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        if (first + 10) * RECORD.size < len(records):
+            self.send_header("Link", f'</places?from={first + 10}>; rel="next"')
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def test_places_that_come_in_pages(page: Published, capsys: pytest.CaptureFixture[str]) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Paged, directory=str(page.directory))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        assert verify_draw.main(f"http://127.0.0.1:{server.server_address[1]}", json=True) == 0
+        assert json.loads(capsys.readouterr().out)["values"]["places"] == len(PLACES)
+        server.shutdown()
+
+
 def test_a_forged_root(page: Published, said: Said) -> None:
     page.publish(PLACES, root="00" * 32)
     code, text = said()

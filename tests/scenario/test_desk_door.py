@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from stentor.commands import Exit
-from stentor.model.board import Door, Edge, Gate, Ladder, Line, Revoked, Show
+from stentor.model.board import Door, Edge, Gate, Ladder, Line, Revoked, Rule, Rules, Shield, Show, Verdict
 from support.desk import RunningDesk, running_desk
 from support.running import Running
 
@@ -24,6 +24,8 @@ ORDERS: list[tuple[str, dict[str, Any], str]] = [
     ("rung", {"rung": 2}, "Ladder at step 2 or above: sound four pieces at a time"),
     ("beacon", {"value": "ab12"}, "Gave the beacon's value: ab12"),
     ("revoke", {"keys": [7], "classes": ["late"], "seqs": [[5, 9], [1, 4]]}, "Revoked tickets: key 7, class late, "),
+    ("dry-run", {"dry_run": True}, "Dry run: rules are written down only"),
+    ("siege", {"siege": True}, "Siege: only tickets and places are let in"),
     ("wish", {"wish": "hold", "reason": "The line is being mended"}, "Held the start: The line is being mended"),
 ]
 
@@ -176,11 +178,43 @@ def test_the_door_by_commands(desk: RunningDesk) -> None:
     assert "5,000 seats, 1,234 waiting, 0 on their way; in line, by the mark; mark 99" in (
         command.run("show", "info", show).stdout
     )
-    for words in (("reopen", show), ("rung", show, "auto"), ("revoke", show, "--clear")):
+    orders = (("release", show, "203.0.113.7/32"), ("dry-run", show), ("siege", show), ("siege", show, "off"))
+    for words in (("reopen", show), ("rung", show, "auto"), ("revoke", show, "--clear"), *orders):
         assert command.run("show", *words).returncode == Exit.OK
     detail = json.loads(command.run("show", "info", show, "--json").stdout)
     assert (detail["show"]["closed"], detail["show"]["rung"], detail["line"]["waiting"]) == (False, -1, 1_234)
     assert detail["show"]["revoked"] == {"keys": [], "classes": [], "seqs": []}
+    assert (detail["show"]["dry_run"], detail["show"]["siege"]) == (True, False)
+
+
+def test_a_rule_is_released_and_the_address_is_on_no_disk(desk: RunningDesk) -> None:
+    made = desk.create()
+    for _ in range(2):
+        answer = desk.ask("POST", "/api/release", made["crew_token"], json={"target": "203.0.113.7/32"})
+        assert answer.status_code == 200, answer.text
+    assert _show(desk, made["show"]).released == ("203.0.113.7/32",)
+    actions = desk.ask("GET", "/api/actions", made["crew_token"]).json()["actions"]
+    assert actions[0]["said"] == "Released an IPv4 address"
+    desk.stop()
+    files = [file for file in desk.settings.data_dir.rglob("*") if file.is_file()]
+    assert files and not any(b"203.0.113" in file.read_bytes() for file in files)
+    desk.start()  # the board has it still
+    assert _show(desk, made["show"]).released == ("203.0.113.7/32",)
+
+
+def test_the_shield_by_command(desk: RunningDesk) -> None:
+    command, show = Running(desk.settings, desk.log), desk.create()["show"]
+    assert "nobody judges" in command.run("show", "shield", show).stdout
+    why = "66 sessions begun and none played"
+    rule = Rule("r1", "drop", "203.0.113.7/32", _now_ms(), _now_ms() + 60_000, enforced_ms=_now_ms(), why=why)
+    desk.board.put("rules", Rules(_now_ms(), 1, (rule,)))
+    desk.board.put("shield", Shield(_now_ms(), Verdict.ATTACK, _now_ms(), 3, rules=1, drops_by="workers"))
+    text = command.run("show", "shield", show).stdout
+    for words in ("attack since", "3, attack", "workers", "203.0.113.7/32", "enforced", why):
+        assert words in text
+    found = json.loads(command.run("show", "shield", show, "--json").stdout)
+    assert (found["shield"]["rules"], found["rules"][0]["target"]) == (1, "203.0.113.7/32")
+    assert command.run("show", "shield", "monday").returncode == Exit.NOT_FINE
 
 
 @pytest.mark.parametrize(

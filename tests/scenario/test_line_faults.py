@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from stentor.nodes.door_line import STANDS_WORDS
+from stentor.formats.waiting import STANDS_WORDS
 from support.line import Line
 from support.onair import OnAir
 from support.running import installation, until

@@ -119,6 +119,39 @@ def test_a_show_behind_one_public_origin(name: str, tmp_path: Path) -> None:
         assert name != "nginx" or any("/live/-/index.m3u8" in text for text in logs)
 
 
+@pytest.mark.parametrize("name", PROXIES)
+def test_pages_come_from_an_edge_while_the_door_is_dead(name: str, tmp_path: Path) -> None:
+    """Nobody new is let in, and is told so; whoever listens goes on, and comes back."""
+    with behind(name, tmp_path) as (running, origin, chain), ExitStack() as stack:
+        environ = running.environ | {"SSL_CERT_FILE": str(chain), "CURL_CA_BUNDLE": str(chain)}
+
+        def curl(path: str, *options: str) -> tuple[int, str]:
+            argv = ["curl", "-sS", "-m", "20", "-w", "\n%{http_code}", *options, origin + path]
+            said = subprocess.run(argv, env=environ, capture_output=True, check=True, text=True).stdout
+            body, _, code = said.rpartition("\n")
+            return int(code), body
+
+        on_air = OnAir(running, stack, tmp_path, environ=environ)
+        show, raw = on_air.made.show, tmp_path / "heard.mp3"
+        ticket = json.loads(curl(f"/s/{show}/join", "-X", "POST")[1])["ticket"]
+        listening = on_air.play("curl", "-sN", f"{origin}/live/{ticket}/mp3", output=raw)
+        on_air.heard_at_least(raw, 10_000)
+        for role in ("serve", "door-0"):  # nobody starts it anew
+            running.kill(role)
+        until(lambda: curl(f"/s/{show}/now")[0] == 200, "the edge answers in its place")
+        code, page = curl(f"/s/{show}")
+        asset = re.search(r'"(/assets/[^"]+\.js)"', page)
+        assert code == 200 and asset and curl(asset[1])[0] == 200
+        assert "Nobody new can be let in for a moment" in curl(f"/s/{show}/wait")[1]
+        code, refused = curl(f"/s/{show}/join", "-X", "POST")
+        assert (code, json.loads(refused)["code"]) == (503, "door-down")
+        on_air.heard_at_least(raw, raw.stat().st_size + 10_000)
+        assert listening.poll() is None
+        again = tmp_path / "again.mp3"
+        on_air.spawn("curl", "-sN", f"{origin}/live/{ticket}/mp3", output=again)
+        on_air.heard_at_least(again, 10_000)
+
+
 def test_a_proxy_that_cuts_idle_streams_finds_none(tmp_path: Path) -> None:
     """It cuts what was silent for 2 s: neither a listener nor the crew's page are, for six times as long."""
     with behind("haproxy", tmp_path, idle_s=IDLE_S) as (running, origin, chain), ExitStack() as stack:

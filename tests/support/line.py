@@ -62,7 +62,7 @@ class Line:
             url = self.running.url("door", f"/s/{self.show}/{path}")
             try:
                 answer = self._http.request(method, url, **options)
-            except (httpx.ReadError, httpx.ConnectError):  # a door that is just starting, or was killed
+            except (httpx.NetworkError, httpx.RemoteProtocolError):  # a door that is just starting, or was killed
                 assert time.monotonic() < deadline, f"no answer from {path}"
                 time.sleep(0.1)
                 continue

@@ -139,7 +139,10 @@ class OnAir:
         """End the show, once it is live, and wait until its tape is sealed and every player has heard the end."""
         until(lambda: self.stage().live_n, "the show is live")
         self.ask(lambda admin: admin.wish(self.made.show, "end"))
-        until(lambda: self.stage().phase is board.Phase.ENDED, "the tape is sealed")
+        try:
+            until(lambda: self.stage().phase is board.Phase.ENDED, "the tape is sealed")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.stage()}\n{self.running.log.read_text()[-4000:]}") from None
         for player in self._players:
             player.wait(WITHIN_S)
 

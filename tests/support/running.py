@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -96,8 +97,13 @@ class Running:
             return self._serve.pid
         pid = self.pids()[name]
         assert pid is not None, f"{name} is not running"
-        os.kill(pid, signal.SIGKILL)
-        until(lambda: self.pids()[name] != pid, f"{name} is dead")
+        pidfd = os.pidfd_open(pid)
+        try:
+            os.kill(pid, signal.SIGKILL)
+            # Until its last thread is gone: as long as one is there, its ports take connections.
+            assert select.select([pidfd], [], [], WITHIN_S)[0], f"{name} does not die"
+        finally:
+            os.close(pidfd)
         return pid
 
     def back(self, name: str, old: int) -> int:

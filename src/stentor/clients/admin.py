@@ -16,17 +16,21 @@ from stentor.formats.crew import (
     CrewWish,
     Done,
     DoorOrder,
+    DryRunOrder,
     NewSeat,
     NewShow,
     NoticeOrder,
+    ReleaseOrder,
     RenewOrder,
     RevokeOrder,
     RungOrder,
     SeatMade,
     SeatOrder,
+    ShieldView,
     ShowDetail,
     ShowMade,
     Shows,
+    SiegeOrder,
     WishOrder,
 )
 
@@ -81,6 +85,9 @@ class Admin:
     async def show(self, show_id: str) -> ShowDetail:
         return await self._call("GET", _path(show_id), ShowDetail)
 
+    async def shield(self, show_id: str) -> ShieldView:
+        return await self._call("GET", _path(show_id, "shield"), ShieldView)
+
     async def wish(self, show_id: str, wish: CrewWish, reason: str = "") -> Done:
         return await self._call("POST", _path(show_id, "wish"), Done, WishOrder(wish, reason))
 
@@ -95,6 +102,15 @@ class Admin:
 
     async def rung(self, show_id: str, rung: int) -> Done:
         return await self._call("POST", _path(show_id, "rung"), Done, RungOrder(rung))
+
+    async def release(self, show_id: str, target: str = "", *, clear: bool = False) -> Done:
+        return await self._call("POST", _path(show_id, "release"), Done, ReleaseOrder(target, clear))
+
+    async def dry_run(self, show_id: str, on: bool) -> Done:
+        return await self._call("POST", _path(show_id, "dry-run"), Done, DryRunOrder(on))
+
+    async def siege(self, show_id: str, on: bool) -> Done:
+        return await self._call("POST", _path(show_id, "siege"), Done, SiegeOrder(on))
 
     async def beacon(self, show_id: str, value: str) -> Done:
         return await self._call("POST", _path(show_id, "beacon"), Done, BeaconOrder(value))

@@ -112,6 +112,69 @@ def info(show: Show, as_json: Json = False) -> None:
     _answer(found, shown.info_of(found), as_json=as_json)
 
 
+@app.command(epilog="Example: stentor show shield friday-x3k9 --json")
+def shield(show: Show, as_json: Json = False) -> None:
+    """Crowd or attack: the verdict, what it rests on, and every rule with whom it is against, why and until when."""
+    found = _ask(lambda desk: desk.shield(show))
+    _answer(found, shown.shield_of(found), as_json=as_json)
+
+
+@app.command(
+    epilog="Examples: stentor show release friday-x3k9 203.0.113.7/32;  stentor show release friday-x3k9 --clear"
+)
+def release(
+    show: Show,
+    target: Annotated[str, typer.Argument(help="As `stentor show shield` has it: 203.0.113.7/32.")] = "",
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Let rules be made again against all who were released.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Lift the rule against somebody, and make none against them again for the rest of the show."""
+    if not (target or clear):
+        fail("say whom, or --clear", Exit.USAGE)
+    done = _ask(lambda desk: desk.release(show, target, clear=clear))
+    _answer(done, f"{show}: released {target}" if target else f"{show}: nobody is released any more", as_json=as_json)
+
+
+Switch = Annotated[str, typer.Argument(metavar="on|off", help="Whether it is to be so.")]
+
+
+def _is_on(text: str) -> bool:
+    if text not in ("on", "off"):
+        fail(f"{text!r} is neither on nor off", Exit.USAGE)
+    return text == "on"
+
+
+@app.command(name="dry-run", epilog="Example: stentor show dry-run friday-x3k9 on")
+def dry_run(show: Show, switch: Switch = "on", as_json: Json = False) -> None:
+    """Make rules against an attack and write them down, but enforce none."""
+    on = _is_on(switch)
+    done = _ask(lambda desk: desk.dry_run(show, on))
+    _answer(done, f"{show}: rules are {'written down only' if on else 'enforced'}", as_json=as_json)
+
+
+@app.command(epilog="Example: stentor show siege friday-x3k9 off")
+def siege(show: Show, switch: Switch = "on", as_json: Json = False) -> None:
+    """Let in only who has a ticket or a place; listeners go on."""
+    on = _is_on(switch)
+    done = _ask(lambda desk: desk.siege(show, on))
+    _answer(done, f"{show}: {'tickets and places only' if on else 'everybody may come'}", as_json=as_json)
+
+
+@app.command(epilog="Example: stentor show blocklist --format nft > shut-out.nft")
+def blocklist(
+    form: Annotated[str, typer.Option("--format", help="cidr, nft or haproxy.")] = "cidr",
+) -> None:
+    """Everybody who is shut out at the moment, as a list for a provider, a firewall or a proxy elsewhere."""
+    from stentor.formats import blocklist as lists
+    from stentor.nodes.guard import shut_out
+
+    if form not in lists.FORMATS:
+        fail(f"there is no format {form!r}; {', '.join(lists.FORMATS)}", Exit.USAGE)
+    typer.echo(lists.FORMATS[form](shut_out(load_settings())), nl=False)
+
+
 def _wish(show: str, wish: CrewWish, reason: str, *, as_json: bool) -> None:
     done = _ask(lambda desk: desk.wish(show, wish, reason))
     _answer(done, f"{show}: {wish}", as_json=as_json)

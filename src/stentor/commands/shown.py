@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stentor.formats.crew import RevokedView, ShowDetail, ShowMade, ShowView
-    from stentor.model.board import Ladder, Line
+    from stentor.formats.crew import RevokedView, ShieldView, ShowDetail, ShowMade, ShowView
+    from stentor.model.board import Ladder, Line, Rule
 
+_LEVELS = ("open", "crowd", "doubt", "attack", "siege")
 _GATES = {
     "free": "everybody comes in at once",
     "gathering": "everybody gets a place, the draw is to come",
@@ -87,3 +88,26 @@ def _revoked(revoked: RevokedView) -> str:
     parts = [f"key {key}" for key in revoked.keys] + [f"class {name}" for name in revoked.classes]
     parts += [f"{first}" if first == last else f"{first} to {last}" for first, last in revoked.seqs]
     return ", ".join(parts)
+
+
+def shield_of(found: ShieldView) -> str:
+    """Verdict, evidence, what is done, and a line for each rule."""
+    shield = found.shield
+    if shield is None:
+        return "nobody judges: the usher has not said anything of it"
+    since = f" since {local(shield.since_ms)}" if shield.since_ms else ""
+    rows = [("verdict", f"{shield.verdict.value}{since}, as of {local(shield.at_ms)}")]
+    rows += [("because", signal.words) for signal in shield.signals]
+    counts = f"{shield.joins:,} joins asked for by about {shield.sources:,} sources, {shield.completed:,} played"
+    rows += [("in 10 s", counts), ("level", f"{shield.level}, {_LEVELS[min(shield.level, len(_LEVELS) - 1)]}")]
+    rows += [("drops by", shield.drops_by)] if shield.drops_by else []
+    rows += [("dry run", "rules are made, but not enforced")] if shield.dry_run or found.dry_run else []
+    rows += [("siege", "tickets and reconnects only")] if shield.siege or found.siege else []
+    rows += [("rehearsed", shield.error)] if shield.error else []
+    return "\n".join([table(rows), *map(_rule, found.rules)])
+
+
+def _rule(rule: Rule) -> str:
+    state = f"spared: {rule.spared}" if rule.spared else "enforced" if rule.enforced_ms else "watched"
+    hits = f", {rule.hits:,} events in 10 s" if rule.hits else ""
+    return f"{rule.id:6}{rule.action:10}{rule.target:24}until {local(rule.until_ms)}, {state}{hits}: {rule.why}"

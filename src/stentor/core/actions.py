@@ -74,6 +74,20 @@ def _beacon(order: dict[str, Any], _: Seat | None) -> str:
     return f"Gave the beacon's value: {order['value']}"
 
 
+def _release(order: dict[str, Any], _: Seat | None) -> str:
+    cleared = "Let rules be made again against all who were released" if order.get("clear") else ""
+    released = f"Released an {order['target']}" if order.get("target") else ""
+    return "; ".join(filter(None, (cleared, released)))
+
+
+def _dry_run(order: dict[str, Any], _: Seat | None) -> str:
+    return "Dry run: rules are written down only" if order["dry_run"] else "Rules are enforced again"
+
+
+def _siege(order: dict[str, Any], _: Seat | None) -> str:
+    return "Siege: only tickets and places are let in" if order["siege"] else "Lifted the siege"
+
+
 def _revoke(order: dict[str, Any], _: Seat | None) -> str:
     parts = [f"key {key}" for key in order.get("keys", ())]
     parts += [f"class {name}" for name in order.get("classes", ())]
@@ -110,6 +124,9 @@ _WORDS: dict[str, Callable[[dict[str, Any], Seat | None], str]] = {
     "rung": _rung,
     "beacon": _beacon,
     "revoke": _revoke,
+    "release": _release,
+    "dry-run": _dry_run,
+    "siege": _siege,
     "seat": _seat,
     "add": lambda order, _: f"Gave {order['name']} a link",
     "renew": lambda _, seat: f"Gave {seat.name if seat else 'a seat'} a new link",

@@ -42,6 +42,8 @@ _PREFLIGHT: Headers = (
 INDEX_NAME = "index.m3u8"
 BEACON_NAME = "beacon"
 _NO_ADMISSION = {code: refusal(403, code, "This ticket does not admit") for code in ticket.Refusal}
+# What no honest player brings, however old its ticket; a revoked one was good, and an expired one too.
+FORGERIES = frozenset(ticket.Refusal) - {ticket.Refusal.EXPIRED, ticket.Refusal.REVOKED}
 _NO_RENDITION = refusal(404, "no-rendition", "Not Found", f"the renditions are {', '.join(BY_NAME)}")
 
 

@@ -19,8 +19,23 @@ from stentor.formats.crew import (
     ShowView,
     SpeakerState,
 )
-from stentor.model.board import Door, Edge, Ladder, Levels, Line, Phase, Revoked, Seat, Show, Stage, Usher
+from stentor.model.board import (
+    Door,
+    Edge,
+    Ladder,
+    Levels,
+    Line,
+    Phase,
+    Revoked,
+    Rule,
+    Seat,
+    Shield,
+    Show,
+    Stage,
+    Usher,
+)
 
+RULES_SHOWN_MAX = 40  # to a page, four times a second
 SILENT_MS = 5_000  # a worker writes each second; older values are not counted as the present
 
 
@@ -35,6 +50,8 @@ class Facts(NamedTuple):
     line: Line | None = None
     ladder: Ladder | None = None
     joins_hz: float | None = None
+    shield: Shield | None = None
+    rules: Sequence[Rule] = ()
 
 
 _CLASSES: tuple[ClassName, ...] = get_args(ClassName)  # in the order of formats/ticket.Class, from 1
@@ -61,6 +78,8 @@ def show_view(show: Show, phase: Phase) -> ShowView:
         beacon_name=show.beacon_name,
         beacon=show.beacon,
         revoked=_revoked_view(show.revoked),
+        dry_run=show.dry_run,
+        siege=show.siege,
     )
 
 
@@ -89,7 +108,16 @@ def crew_state(show: Show, phase: Phase, revision: int, facts: Facts, now_ms: in
         ladder=facts.ladder,
         doors=door_totals(facts.doors, now_ms),
         joins_hz=facts.joins_hz,
+        shield=facts.shield,
+        rules=shown_rules(facts.rules),
     )
+
+
+def shown_rules(rules: Sequence[Rule]) -> tuple[Rule, ...]:
+    """Those that shut somebody out come first, and of these those that match most; then in the order of their making,
+    so that a page can be pressed on."""
+    most = sorted(rules, key=lambda rule: (not rule.enforced_ms, -rule.hits, rule.since_ms))[:RULES_SHOWN_MAX]
+    return tuple(sorted(most, key=lambda rule: (rule.since_ms, rule.id)))
 
 
 def brief(line: Line | None) -> Line | None:
@@ -156,6 +184,7 @@ def _ages(facts: Facts, now_ms: int) -> dict[str, int | None]:
         "levels": facts.levels,
         "usher": facts.usher,
         "line": facts.line,
+        "shield": facts.shield,
         "edges": max(facts.edges, key=lambda edge: edge.at_ms, default=None),
         "doors": max(facts.doors, key=lambda door: door.at_ms, default=None),
     }

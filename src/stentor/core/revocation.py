@@ -36,8 +36,11 @@ class Revocation:
         """Whether this ticket is void."""
         if token.key_id in self._keys or token.cls in self._classes:
             return True
-        at = bisect_right(self._first, token.seq) - 1
-        return at >= 0 and token.seq <= self._last[at]
+        return bool(self._first) and self.covers_seq(token.seq)
+
+    def covers_seq(self, seq: int) -> bool:
+        at = bisect_right(self._first, seq) - 1
+        return at >= 0 and seq <= self._last[at]
 
     def among(self, seqs: Numbers, key_ids: Numbers, classes: Numbers) -> npt.NDArray[np.bool_]:
         """Which of many tickets are void: rows of what each of them says."""

@@ -13,7 +13,7 @@ import math
 from typing import Protocol
 
 from stentor.formats.problem import refusal
-from stentor.model.http import Response
+from stentor.model.http import Request, Response
 
 TARGET_S = 0.005
 INTERVAL_S = 0.1
@@ -76,6 +76,21 @@ def is_put_off(path: str) -> bool:
     return not path.endswith(_NEVER_PUT_OFF)
 
 
+def is_stranger(request: Request) -> bool:
+    """Whether somebody asks to be let in who has neither ticket nor place."""
+    asks = request.path.endswith(("/join", "/wait") if request.method == "POST" else "/listen.mp3")
+    return asks and not request.query.get("place")
+
+
+SHARED_OUT = refusal(
+    429, "fair-share", "Many ask from this address", "each gets a share at the moment; come again", retry_after_s=10
+)
+SHUT_OUT = refusal(  # by a proxy: who comes by themselves has no connection
+    429, "shut-out", "Too much came from this address", "come again in a few minutes", retry_after_s=60
+)
+BESIEGED = refusal(
+    503, "siege", "Only those with a ticket or a place are let in", "come again in a minute", retry_after_s=60
+)
 _SECONDS = range(RETRY_AFTER_S[0], RETRY_AFTER_S[1] + 1)
 _TITLE = "More people ask than can be answered; come again"
 _BUSY = tuple(refusal(503, "busy", _TITLE, retry_after_s=seconds) for seconds in _SECONDS)

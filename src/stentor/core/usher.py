@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from stentor.formats.now import NEXT_POLL_MS, SHOW_MS_ASSUMED
-from stentor.model.board import Edge, Ladder, Line, Phase, Show, Stage
+from stentor.model.board import Edge, Ladder, Line, Phase, Shield, Show, Stage
 
 STALE_MS = 5_000  # a worker that has not written for so long counts no listeners
 SOON_MS = 60_000
@@ -75,6 +75,15 @@ def line_fields(show: Show, line: Line | None) -> dict[str, Any]:
         "ends_assumed": not show.ends_at_ms,
         "draw": {name: value for name, value in draw.items() if value not in (None, "")},
     } | ({"next_poll_ms": line.next_poll_ms} if line.waiting else {})
+
+
+def shield_fields(shield: Shield | None, wall_ms: int) -> dict[str, Any]:
+    """What everybody may know of the verdict, and what it rests on; nothing, while nobody judges."""
+    if shield is None or wall_ms - shield.at_ms > STALE_MS:
+        return {}
+    words = [signal.words for signal in shield.signals]
+    verdict = {"verdict": shield.verdict.value, "since_ms": shield.since_ms, "level": shield.level, "words": words}
+    return {"verdict": verdict | ({"error": shield.error} if shield.error else {})}
 
 
 def voices(stage: Stage, wall_ms: int) -> list[str]:

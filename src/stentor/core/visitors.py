@@ -38,32 +38,42 @@ class Visitors:
     def __init__(self) -> None:
         self._signed: dict[int, _Seen] = {}  # by seq, whoever was seen last comes last
         self._others: dict[int, _Seen] = {}
+        self._estimate = _Fading()
 
     def visit(self, token: Token, now_s: float) -> None:
         """The playlist of playlists was asked for. Who sends beacons asks for it as well."""
-        kind = self._signed if token.seq in self._signed else self._others
-        _note(kind, token, now_s)
+        if token.seq in self._signed:
+            _note(self._signed, token, now_s)
+            return
+        for seen in _note(self._others, token, now_s):
+            self._estimate.drop(seen.at_s)
+        self._estimate.add(now_s)
 
     def beacon(self, token: Token, now_s: float) -> None:
-        self._others.pop(token.seq, None)
+        self._leave_others(token.seq)
         _note(self._signed, token, now_s)
 
     def leave(self, seq: int) -> None:
         """It plays elsewhere, or otherwise, or not any more."""
         self._signed.pop(seq, None)
-        self._others.pop(seq, None)
+        self._leave_others(seq)
+
+    def _leave_others(self, seq: int) -> None:
+        seen = self._others.pop(seq, None)
+        if seen is not None:
+            self._estimate.drop(seen.at_s)
 
     def clear(self) -> None:
         self._signed.clear()
         self._others.clear()
+        self._estimate = _Fading()
 
     def count(self, now_s: float) -> Count:
         """How many there are now; whoever is long gone is forgotten."""
         _forget(self._signed, now_s - GONE_S)
-        _forget(self._others, now_s - FORGOTTEN_S)
-        seen_s = np.fromiter((seen.at_s for seen in self._others.values()), np.float64, len(self._others))
-        estimated = np.exp2((seen_s - now_s) / HALF_S).sum()
-        return Count(len(self._signed), round(float(estimated)))
+        for seen in _forget(self._others, now_s - FORGOTTEN_S):
+            self._estimate.drop(seen.at_s)
+        return Count(len(self._signed), round(self._estimate.at(now_s)))
 
     def seqs(self) -> Numbers:
         """Of all: looked at every second, so without a tuple for each."""
@@ -82,16 +92,37 @@ class _Seen(NamedTuple):
     cls: int
 
 
-def _note(kind: dict[int, _Seen], token: Token, now_s: float) -> None:
-    kind.pop(token.seq, None)
+class _Fading:
+    """The sum of 2 ** -(age / HALF_S) over all who were seen, kept while they come and go: there may be many."""
+
+    def __init__(self) -> None:
+        self._sum = self._as_of_s = 0.0
+
+    def at(self, now_s: float) -> float:
+        self._sum *= 2 ** ((self._as_of_s - now_s) / HALF_S)
+        self._as_of_s = now_s
+        return self._sum
+
+    def add(self, now_s: float) -> None:
+        self._sum = self.at(now_s) + 1
+
+    def drop(self, seen_s: float) -> None:
+        """Somebody who was seen then is counted no more."""
+        self._sum = max(0.0, self._sum - 2 ** ((seen_s - self._as_of_s) / HALF_S))
+
+
+def _note(kind: dict[int, _Seen], token: Token, now_s: float) -> list[_Seen]:
+    """-> those who are forgotten for it: the same one as seen before, and who makes room."""
+    gone = [before] if (before := kind.pop(token.seq, None)) else []
     kind[token.seq] = _Seen(now_s, token.key_id, token.cls)
     if len(kind) > VISITORS_MAX:
-        del kind[next(iter(kind))]
+        gone.append(kind.pop(next(iter(kind))))
+    return gone
 
 
-def _forget(kind: dict[int, _Seen], before_s: float) -> None:
-    while kind:
-        seq = next(iter(kind))
-        if kind[seq].at_s > before_s:
-            return
-        del kind[seq]
+def _forget(kind: dict[int, _Seen], before_s: float) -> list[_Seen]:
+    """-> those who were seen before then."""
+    gone = []
+    while kind and kind[seq := next(iter(kind))].at_s <= before_s:
+        gone.append(kind.pop(seq))
+    return gone

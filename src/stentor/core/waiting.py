@@ -5,7 +5,8 @@ GET|HEAD  /s/{show}/wait           the line as a page without JavaScript, or JSO
 POST      /s/{show}/wait           takes a place, and leads to
 GET|HEAD  /s/{show}/wait/{token}   its page, which looks again by itself and plays at its turn
 GET|HEAD  /s/{show}/draw           what the draw was made of, as JSON
-GET|HEAD  /s/{show}/places         the places that were drawn, 8 bytes each: seq u32, issued u32, big-endian
+GET|HEAD  /s/{show}/places         the places that were drawn, 8 bytes each: seq u32, issued u32, big-endian; ?from=<how
+                                   many to leave out>; where there are more, a Link (RFC 8288) leads to the next
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ _LAMPS = {
     Phase.CANCELLED: ("off", "Cancelled"),
 }
 _DRAW_FIELDS = ("commit", "base_s", "beacon_name", "key", "beacon", "root", "places")
+_FIRST_DIGITS_MAX = 10
+_NO_NUMBER = refusal(400, "bad-from", "Bad Request", "from is a number of places")
 _NOT_DRAWN = refusal(404, "not-drawn", "There is no draw of this show, or it is still to come")
 
 
@@ -51,13 +54,21 @@ class About(NamedTuple):
     starts_at_ms: int
     notice: str = ""
     reason: str = ""
+    verdict: str = ""  # board.Verdict; "" where nobody judges
+
+
+class Drawn(NamedTuple):
+    """Records of places that were drawn; `next_first`: where the next page begins, 0 if this is the last."""
+
+    records: bytes
+    next_first: int
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """What a door knows of lines. `join` as in core/door.py; `look` tells how it stands with a place (text, or "" for
     whoever has none) and changes nothing. `page` fills in the page; `draw` is the line with what the draw is, or will
-    be, made of; `places` is what was drawn, None before that."""
+    be, made of; `places` is a page of what was drawn, from the place of that number on, None before that."""
 
     origins: Origins
     join: Callable[[str, str, Want], Ticket | Waits | Refused]
@@ -65,7 +76,7 @@ class View:
     about: Callable[[str], About]
     page: Callable[[dict[str, str]], File | None]
     draw: Callable[[str], Line | None]
-    places: Callable[[str], bytes | Refused | None]
+    places: Callable[[str, int], Drawn | Refused | None]
 
 
 def answer(request: Request, show: str, what: tuple[str, ...], view: View, now_ms: int) -> Response:
@@ -82,7 +93,7 @@ def answer(request: Request, show: str, what: tuple[str, ...], view: View, now_m
         case ["draw"]:
             return _draw(view.draw(show))
         case ["places"]:
-            return _places(view.places(show))
+            return _places(request, show, view)
     return refusal(404, "not-found", "Not Found")
 
 
@@ -110,10 +121,17 @@ def _draw(line: Line | None) -> Response:
     return Response(200, (JSON, kept, ANY_ORIGIN), json.dumps(body).encode())
 
 
-def _places(records: bytes | Refused | None) -> Response:
-    if isinstance(records, Refused):
-        return records.response()
-    return _NOT_DRAWN if records is None else Response(200, (_BYTES, page.FOR_EVER, ANY_ORIGIN), records)
+def _places(request: Request, show: str, view: View) -> Response:
+    text = request.query.get("from", "0")
+    if not (text.isascii() and text.isdigit() and len(text) <= _FIRST_DIGITS_MAX):
+        return _NO_NUMBER
+    drawn = view.places(show, int(text))
+    if isinstance(drawn, Refused):
+        return drawn.response()
+    if drawn is None:
+        return _NOT_DRAWN
+    link = (("Link", f'</s/{show}/places?from={drawn.next_first}>; rel="next"'),) if drawn.next_first else ()
+    return Response(200, (_BYTES, page.FOR_EVER, ANY_ORIGIN, *link), drawn.records)
 
 
 # The page.
@@ -152,6 +170,8 @@ def _head(about: About, refresh: str) -> dict[str, str]:
     state, lamp = _LAMPS.get(about.phase, ("off", "Stand by"))
     notice = html.escape(about.notice)
     said = f'<aside class="notice"><p class="eyebrow">From the crew</p><p>{notice}</p></aside>' if notice else ""
+    words = waiting.VERDICT_WORDS.get(about.verdict, "") if about.phase not in _OVER else ""
+    said += f'<p class="status">{words}</p>' if words else ""
     return {
         "show": html.escape(about.id),
         "title": html.escape(about.title),

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from stentor.model.board import Ladder, Levels, Line, Phase, Stage, Usher, Wish
+from stentor.model.board import Ladder, Levels, Line, Phase, Rule, Shield, Stage, Usher, Wish
 
 CrewWish = Literal["go", "hold", "end", "cancel"]
 ClassName = Literal["crew", "reconnect", "invited", "drawn", "late"]  # of formats/ticket.Class
@@ -76,6 +76,26 @@ class RungOrder(Order, frozen=True):
     """The least that is given up, 0 to 4 (core/ladder.py); -1: by measure alone."""
 
     rung: int
+
+
+class ReleaseOrder(Order, frozen=True):
+    """Lift the rule against `target` (a network as a rule has it), and make none against it again. `clear`: rules may
+    be made again against all who were released."""
+
+    target: str = ""
+    clear: bool = False
+
+
+class DryRunOrder(Order, frozen=True):
+    """Make rules and write them down, but enforce none."""
+
+    dry_run: bool
+
+
+class SiegeOrder(Order, frozen=True):
+    """Let in only who has a ticket or a place."""
+
+    siege: bool
 
 
 class BeaconOrder(Order, frozen=True):
@@ -169,6 +189,8 @@ class ShowView(Answer, frozen=True):
     beacon_name: str
     beacon: str
     revoked: RevokedView
+    dry_run: bool
+    siege: bool
 
 
 class EdgeTotals(Answer, frozen=True):
@@ -212,7 +234,8 @@ class CrewState(Answer, frozen=True):
 
     `line` is null until the usher has one for this show, and comes without its table. `joins_hz`: listeners that came
     to the edges, a second, over the last ten; null while that is not known. `age_ms`: how long ago stage, levels,
-    usher, line and (newest) edge and door worker were heard of; null: never.
+    usher, line, shield and (newest) edge and door worker were heard of; null: never. `shield` is null until the usher
+    has judged; `rules` are those that matter most, `shield.rules` says how many there are.
     """
 
     now_ms: int
@@ -228,6 +251,18 @@ class CrewState(Answer, frozen=True):
     ladder: Ladder | None
     doors: DoorTotals
     joins_hz: float | None
+    shield: Shield | None
+    rules: tuple[Rule, ...]
+
+
+class ShieldView(Answer, frozen=True):
+    """GET /admin/shows/{show}/shield: the verdict and every rule, with whom it is against. `shield` is null until the
+    usher has judged. `dry_run`, `siege`: as the crew wants it."""
+
+    shield: Shield | None
+    rules: tuple[Rule, ...]
+    dry_run: bool
+    siege: bool
 
 
 class SeatShow(Answer, frozen=True):

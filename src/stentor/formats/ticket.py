@@ -81,6 +81,7 @@ def hour_id(hour: int) -> int:
     return hour % len(HOUR_IDS)
 
 
+@lru_cache(maxsize=64)
 def show_tag(show_id: str) -> bytes:
     """The 8 bytes by which a token names its show."""
     return blake2b(show_id.encode(), digest_size=8, person=b"stentor-show").digest()
@@ -93,8 +94,15 @@ def pull_token(show_id: str, key: bytes) -> str:
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
+@lru_cache(maxsize=64)  # keys of the hours and shows at hand: to begin with one takes as long as to end
+def _keyed(key: bytes) -> blake2b:
+    return blake2b(key=key, digest_size=_MAC_BYTES, person=_PERSON)
+
+
 def _mac(key: bytes, body: bytes) -> bytes:
-    return blake2b(body, key=key, digest_size=_MAC_BYTES, person=_PERSON).digest()
+    state = _keyed(key).copy()
+    state.update(body)
+    return state.digest()
 
 
 def mint(token: Token, key: bytes) -> str:

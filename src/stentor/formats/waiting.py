@@ -1,6 +1,6 @@
 """What the door answers to those who want to come in, a ticket or what is known of their wait, as JSON and in words.
 
-web/listen/room.js has the same words for pages with JavaScript; a test holds them side by side.
+web/listen/waits.js and verdict.js have the same words for pages with JavaScript; a test holds them side by side.
 """
 
 from __future__ import annotations
@@ -18,9 +18,16 @@ OFFER = "Whoever is not let in can hear all of it as a recording, right after th
 AFTER_DRAW_WORDS = "The draw is closed: you come after all who are in it, and before all who come after you."
 DRAWN_WORDS = "You have a place in the draw. It does not matter when you came: all who are in it have the same chance."
 DRAW_WORDS = "Take a place, and you are in the draw. All who are in it have the same chance, whenever they came."
+STANDS_WORDS = "The line stands still for the moment."
 CLOSED_TO_ALL_WORDS = "Nobody new is let in at the moment. This page looks again by itself."
 CLOSED_WORDS = "Nobody new is let in at the moment. You keep your place."
 KEEP_WORDS = "Leave this page open: it lets you in by itself. Your place stays yours if you close it."
+VERDICT_WORDS = {
+    "crowd": "Very many come at the moment: getting in may take a little longer.",
+    "undecided": "There is unusual traffic at the door: getting in may take a little longer.",
+    "attack": "There seems to be an attack on the door: getting in may take longer. "
+    "Who listens already does not need the door.",
+}
 
 
 class Want(StrEnum):
@@ -39,7 +46,8 @@ class Ticket(NamedTuple):
     expires_ms: int
 
     def body(self) -> bytes:
-        return json.dumps({"ticket": self.text, "seq": self.seq, "expires_ms": self.expires_ms}).encode()
+        """-> JSON, without an encoder: everybody has one of their own."""
+        return f'{{"ticket": "{self.text}", "seq": {self.seq}, "expires_ms": {self.expires_ms}}}'.encode()
 
 
 class Waits(NamedTuple):

@@ -89,6 +89,16 @@ class Fate(Enum):
     DROP = "drop"
 
 
+class NotesListeners(Protocol):
+    """Who hears of listeners by their descriptors (core/attendance.py)."""
+
+    def join(self, fd: int, key: bytes, now_s: float) -> None: ...
+
+    def part(self, fd: int) -> None: ...
+
+    def drop(self, fd: int) -> None: ...
+
+
 class JudgesLag(Protocol):
     """The lag policy (core/fanout.py)."""
 

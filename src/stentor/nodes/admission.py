@@ -81,7 +81,11 @@ class Admission:
 
     def begin(self, token: Token) -> None:
         """A session begins. Wherever this ticket plays on this machine it ends: here as soon as this one joins."""
-        before = self._take(token.seq)
+        try:
+            before = self._sessions.take(token.seq) if self._sessions else 0
+        except OSError as error:
+            before = 0
+            log.error("no memory for the table of sessions", reason=str(error))
         if not before:
             self.arrivals += 1
             return
@@ -89,13 +93,6 @@ class Admission:
         self._leave_hls(token.seq)
         if before not in (SEEN, self._pid):
             self._caller.tell(EAR, before, _TAKEN.pack(TAKEN, token.seq))
-
-    def _take(self, seq: int) -> int:
-        try:
-            return self._sessions.take(seq) if self._sessions else 0
-        except OSError as error:
-            log.error("no memory for the table of sessions", reason=str(error))
-            return 0
 
     def visit(self, token: Token) -> None:
         """Somebody was here who will have no session: HLS, which asks anew for each piece."""

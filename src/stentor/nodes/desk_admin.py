@@ -17,17 +17,21 @@ from stentor.formats.crew import (
     BeaconOrder,
     CapOrder,
     DoorOrder,
+    DryRunOrder,
     NewSeat,
     NewShow,
     NoticeOrder,
     Order,
+    ReleaseOrder,
     RenewOrder,
     RevokeOrder,
     RungOrder,
     SeatOrder,
+    ShieldView,
     ShowDetail,
     Shows,
     ShowView,
+    SiegeOrder,
     WishOrder,
 )
 from stentor.formats.refusal import Reason, Refusal
@@ -52,6 +56,7 @@ class AdminApi:
             Route("/admin/shows", self.shows, methods=["GET"]),
             Route("/admin/shows", self.create, methods=["POST"]),
             Route(show, self.show),
+            Route(f"{show}/shield", self.shield),
             _order(f"{show}/wish", WishOrder, orders.wish),
             _order(f"{show}/notice", NoticeOrder, orders.notice),
             _order(f"{show}/cap", CapOrder, orders.cap),
@@ -59,6 +64,9 @@ class AdminApi:
             _order(f"{show}/rung", RungOrder, orders.rung),
             _order(f"{show}/beacon", BeaconOrder, orders.beacon),
             _order(f"{show}/revoke", RevokeOrder, orders.revoke),
+            _order(f"{show}/release", ReleaseOrder, orders.release),
+            _order(f"{show}/dry-run", DryRunOrder, orders.dry_run),
+            _order(f"{show}/siege", SiegeOrder, orders.siege),
             _order(f"{show}/seats", NewSeat, orders.add_seat),
             _order(f"{show}/seats/{{seat}}", SeatOrder, orders.change_seat),
             _order(f"{show}/seats/{{seat}}/revoke", RenewOrder, orders.renew_seat),
@@ -80,6 +88,13 @@ class AdminApi:
         actions, link = await keeper.actions(stored.show), self._orders.links.listener(show_id)
         detail = ShowDetail(self._view(stored), link, actions, brief(keeper.line(show_id)), keeper.ladder())
         return json_response(detail)
+
+    async def shield(self, request: Request) -> Response:
+        show_id = request.path_params["show"]
+        entry = self._keeper.shows.get(show_id)
+        if entry is None:
+            raise problem(Refusal(Reason.SHOW_UNKNOWN, f"There is no show {show_id[:32]!r} here, or it is long over."))
+        return json_response(ShieldView(*self._keeper.shield(), entry.show.dry_run, entry.show.siege))
 
     def _view(self, stored: Stored) -> ShowView:
         entry = self._keeper.shows.get(stored.show.id)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 import structlog
+from msgspec.structs import replace
 
 from stentor.core.actions import said, who
 from stentor.core.desk import Made, Seated
@@ -19,7 +20,7 @@ from stentor.formats.refusal import Reason, Refusal
 from stentor.io.board import VALUE_BYTES_MAX, Board, BoardError
 from stentor.io.records import Change, Records, RecordsError
 from stentor.io.wake import BOARD, Caller
-from stentor.model.board import Desk, Door, Edge, Ladder, Levels, Line, Show, Stage, Usher
+from stentor.model.board import Desk, Door, Edge, Ladder, Levels, Line, Rule, Rules, Shield, Show, Stage, Usher
 
 T = TypeVar("T")
 RETRY_S = 2.0
@@ -97,6 +98,7 @@ class Keeper:
             await self._store_over(await self._ends.get())
 
     def facts(self, show_id: str) -> Facts:
+        shield, rules = self.shield()
         return Facts(
             stage=self._read("stage", Stage),
             levels=self._read("levels", Levels),
@@ -106,7 +108,15 @@ class Keeper:
             line=self.line(show_id),
             ladder=self.ladder(),
             joins_hz=self._joins.hz(now_ms()),
+            shield=shield,
+            rules=rules,
         )
+
+    def shield(self) -> tuple[Shield | None, tuple[Rule, ...]]:
+        """The verdict, and the rules that are in force or watched."""
+        shield = self._read("shield", Shield)
+        rules = self._read("rules", Rules)
+        return shield, rules.rules if rules is not None else ()
 
     def line(self, show_id: str) -> Line | None:
         return self._read(f"line-{show_id}", Line)
@@ -153,7 +163,15 @@ class Keeper:
 
     def _loaded(self) -> Shows:
         stored = self.records.current(now_ms() - OVER_STAYS_MS)
-        return Shows(self.records.revision(), (Entry(item.show, item.phase, item.over_at_ms) for item in stored))
+        released = self._released()
+        shows = (replace(item.show, released=released.get(item.show.id, ())) for item in stored)
+        entries = (Entry(show, item.phase, item.over_at_ms) for show, item in zip(shows, stored, strict=True))
+        return Shows(self.records.revision(), entries)
+
+    def _released(self) -> dict[str, tuple[str, ...]]:
+        """What the crew has released, by show: it is on the board alone, since it has addresses in it."""
+        held = self._read("desk", Desk)
+        return {show.id: show.released for show in held.shows} if held is not None else {}
 
     async def _store_over(self, entry: Entry) -> None:
         log.info("over", show=entry.show.id, phase=entry.phase.value)

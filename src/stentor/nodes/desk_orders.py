@@ -6,10 +6,11 @@ import socket
 from typing import NamedTuple
 
 import structlog
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stentor.core import desk, desk_door, life
+from stentor.core import desk, desk_door, desk_shield, life
 from stentor.core.actions import written
 from stentor.core.desk import Limits, Seated
 from stentor.core.shows import Entry
@@ -18,19 +19,23 @@ from stentor.formats.crew import (
     CapOrder,
     Done,
     DoorOrder,
+    DryRunOrder,
     MuteOrder,
     NewSeat,
     NewShow,
     NoticeOrder,
     Order,
+    ReleaseOrder,
     RevokeOrder,
     RungOrder,
     SeatMade,
     SeatOrder,
     ShowMade,
+    SiegeOrder,
     WishOrder,
 )
 from stentor.formats.invite import Rng
+from stentor.formats.ledger import kind_of
 from stentor.formats.refusal import Reason, Refusal
 from stentor.io.http import ErrorHandler, Problem, problem_response
 from stentor.io.records import RecordsError
@@ -154,6 +159,19 @@ class Orders:
 
     async def rung(self, call: Call, order: RungOrder) -> Done:
         return await self._done(call, "rung", order, lambda entry: desk_door.set_rung(entry.show, order.rung))
+
+    async def release(self, call: Call, order: ReleaseOrder) -> Done:
+        """The records keep that somebody was released, and of what kind the address is: addresses are on no disk."""
+        nameless = replace(order, target=kind_of(order.target) if order.target else "")
+        return await self._done(call, "release", nameless, lambda entry: desk_shield.release(entry.show, order))
+
+    async def dry_run(self, call: Call, order: DryRunOrder) -> Done:
+        return await self._done(
+            call, "dry-run", order, lambda entry: desk_shield.set_dry_run(entry.show, order.dry_run)
+        )
+
+    async def siege(self, call: Call, order: SiegeOrder) -> Done:
+        return await self._done(call, "siege", order, lambda entry: desk_shield.set_siege(entry.show, order.siege))
 
     async def beacon(self, call: Call, order: BeaconOrder) -> Done:
         def step(entry: Entry) -> Show | Refusal:

@@ -6,6 +6,7 @@ import html
 import os
 import random
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import structlog
 
 import stentor.web
 from stentor.core import door, shed, waiting
+from stentor.core.witness import of_door
+from stentor.formats.evidence import DOOR
 from stentor.io.assets import AssetError, Assets, Template
 from stentor.io.board import Board
 from stentor.io.net.loop import READABLE, Loop
@@ -20,7 +23,9 @@ from stentor.io.wake import BOARD, Ear
 from stentor.model import board
 from stentor.model.http import File, Request, Response
 from stentor.nodes.door_line import Lines
+from stentor.nodes.guard import Guard
 from stentor.nodes.intake import Nows, get, put, run
+from stentor.nodes.witness import Telling
 from stentor.settings import Settings
 
 LOOK_S = 0.25  # between two looks at the board
@@ -86,6 +91,8 @@ class Door:
         self._requests = self._refused = self._shed = 0
         self._published: tuple[int, ...] = ()
         self._rng = random.Random()
+        self._telling = Telling(settings, DOOR, worker, loop)
+        self._guard = Guard(settings, self._board, loop, self._telling.attendance)
         self._view = self._make_view(web, Nows(self._board, loop))
         self._ear = Ear(settings.wake_dir, "door")
         self.look()
@@ -129,19 +136,41 @@ class Door:
 
     def answer(self, request: Request) -> Response:
         self._requests += 1
-        response = door.answer(request, self._view)
+        source = self._telling.source(request)
+        if source != request.source and not self._guard.admits(source):
+            return shed.SHUT_OUT
+        response = self._held_off(request, source) or door.answer(request, self._view)
         self._refused += response.status >= 400
+        self._telling.count_all(source, of_door(request, response))
         return response
+
+    def _held_off(self, request: Request, source: str) -> Response | None:
+        """Who joins without anything to show for it, when that is too much."""
+        if not shed.is_stranger(request):
+            return None
+        if self._guard.besieged:
+            return shed.BESIEGED
+        return None if self._guard.shares(source) else shed.SHARED_OUT
 
     def put_off(self, request: Request) -> Response | None:
         if not shed.is_put_off(request.path):
             return None
         self._requests += 1
         self._shed += 1
+        self._telling.count_all(self._telling.source(request), ("requests", "held"))
         return shed.busy(self._rng, request.path)
 
     def spare(self) -> int:
         return 0
+
+    def admits(self, source: str) -> bool:
+        return self._guard.admits(source)
+
+    def misses(self, source: str) -> None:
+        self._telling.count(source, "unfinished")
+
+    def is_out(self) -> Callable[[str], bool] | None:
+        return self._guard.is_out()
 
     def retire(self) -> None:
         self._retired = True
@@ -166,6 +195,8 @@ class Door:
             line_at_ms=lines.line_at_ms,
             at_once=lines.at_once,
             at_once_by=dict(lines.at_once_by),
+            blocked=self._guard.blocked,
+            evidence_lost=self._telling.lost,
         )
         put(self._board, f"door-{self._worker}", counters)
 
@@ -177,3 +208,4 @@ class Door:
     def close(self) -> None:
         self._ear.close()
         self._lines.close()
+        self._telling.close()

@@ -18,10 +18,10 @@ import structlog
 from stentor.core import draw, eta
 from stentor.core.budget import Budget
 from stentor.core.gate import NO_RANK, GateKeeper
-from stentor.core.waiting import About
+from stentor.core.waiting import About, Drawn
 from stentor.formats.problem import Refused
 from stentor.formats.ticket import Class, Refusal, Token
-from stentor.formats.waiting import Ticket, Waits, Want
+from stentor.formats.waiting import STANDS_WORDS, Ticket, Waits, Want
 from stentor.io import places
 from stentor.io.board import Board
 from stentor.io.sequence import Sequence, SequenceError
@@ -32,8 +32,9 @@ from stentor.settings import Settings
 
 RETRY_AFTER_S = 2
 CLOSED_RETRY_S = 30
-PLACES_SENT_MAX = 128 * 1024 * 1024  # bytes of places that were drawn, of all who ask for them in a while
-STANDS_WORDS = "The line stands still for the moment."
+NUMBERS_SKIPPED_MAX = 64  # for one who comes: of a long range that is revoked, the next has the rest
+PLACES_A_PAGE = 131_072  # of those drawn, in one answer: a MiB, which a slow reader has within the time it may take
+PLACES_SENT_MAX = 128 * 1024 * 1024  # bytes of such answers in a while
 _NO_TICKETS = Refused(503, "no-tickets", "No tickets at the moment", retry_after_s=RETRY_AFTER_S)
 _NO_PLACES = Refused(
     503, "no-places", "No places at the moment", "a place could not be written down", retry_after_s=RETRY_AFTER_S
@@ -138,23 +139,24 @@ class Lines:
             starts_at_ms=fields.get("starts_at_ms", starts),
             notice=fields.get("notice", ""),
             reason=fields.get("reason", ""),
+            verdict=fields.get("verdict", {}).get("verdict", ""),
         )
 
     def draw(self, show: str) -> board.Line | None:
         line = self._gate(show).line
         return line if line is not None and line.commit else None
 
-    def drawn(self, show: str) -> bytes | Refused | None:
-        """What was drawn, sorted by number; None before that, and where there is no draw. It may be long, and stays in
-        memory until the last who asked has it: when too many ask at once they are told to come again."""
+    def drawn(self, show: str, first: int) -> Drawn | Refused | None:
+        """A page of what was drawn, sorted by number, from the place `first` (counted from 0) on; None before that, and
+        where there is no draw. It stays in memory until whoever asked has it: when too many ask at once they are told
+        to come again."""
         try:
-            path = places.drawn_path(self._shows_dir, show)
-            size = path.stat().st_size
-            if size > PLACES_SENT_MAX:
-                return None
-            return path.read_bytes() if self._sent.take(size, time.monotonic()) else _TOO_MANY_ASK
+            page, more = places.read_drawn(self._shows_dir, show, first, PLACES_A_PAGE)
         except OSError:
             return None
+        if not self._sent.take(len(page), time.monotonic()):
+            return _TOO_MANY_ASK
+        return Drawn(page, first + PLACES_A_PAGE if more else 0)
 
     def _gate(self, show: str) -> GateKeeper:
         return self._gates.get(show) or GateKeeper()
@@ -165,20 +167,25 @@ class Lines:
         found = self._tokens.open_place(text, show, int(time.time()))
         return _refused(found) if isinstance(found, Refusal) else found
 
-    def _number(self) -> int | None:
+    def _number(self, show: str) -> int | Refused:
+        """One that is not revoked: the crew may have named numbers that nobody had yet."""
         try:
-            return self._numbers.next()
+            for _ in range(NUMBERS_SKIPPED_MAX):
+                number = self._numbers.next()
+                if not self._tokens.is_withdrawn_number(show, number):
+                    return number
+            return _WITHDRAWN
         except (SequenceError, OSError) as error:
             self._report("no numbers for tickets", error)
-            return None
+            return _NO_TICKETS
 
     def _let_in(self, show: str, token: Token | None, want: Want, now_s: int) -> Ticket | Refused:
         cls, lasting = token.cls if token else Class.LATE, want is Want.KEPT
         if self._tokens.withdrawn(show, Class.RECONNECT if lasting else cls):
             return _WITHDRAWN
-        seq = token.seq if token else self._number()
-        if seq is None:
-            return _NO_TICKETS
+        seq = token.seq if token else self._number(show)
+        if isinstance(seq, Refused):
+            return seq
         given = self._tokens.lasting(show, seq, now_s) if lasting else self._tokens.ticket(show, seq, cls, now_s)
         if given is None:
             return _NO_TICKETS
@@ -195,9 +202,11 @@ class Lines:
         cls = Class.DRAWN if issued < base_s else Class.LATE
         if self._tokens.withdrawn(show, cls):
             return _WITHDRAWN
-        seq = self._number()
-        given = self._tokens.place(show, seq, cls, issued, now_s) if seq is not None else None
-        if seq is None or given is None:
+        seq = self._number(show)
+        if isinstance(seq, Refused):
+            return seq
+        given = self._tokens.place(show, seq, cls, issued, now_s)
+        if given is None:
             return _NO_TICKETS
         try:
             self._log.append(show, seq, issued)
@@ -224,7 +233,7 @@ class Lines:
             rank=rank if rank < NO_RANK else None,
             reason=line.reason,
             draws_at_ms=line.base_s * 1000 if state is board.Gate.GATHERING else 0,
-            late=token is not None and token.cls is not Class.DRAWN,
+            late=token is not None and token.issued >= line.base_s,  # of the draw as it is: a show may begin early
             turn=gate.may_enter(rank),
         )
         if state is not board.Gate.QUEUE or (token and waits.rank is None):

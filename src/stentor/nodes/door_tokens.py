@@ -77,5 +77,10 @@ class Tokens:
         """Whether what is of that class is void as soon as it is given."""
         return cls in self._revoked(show).classes
 
+    def is_withdrawn_number(self, show: str, seq: int) -> bool:
+        """Whether a ticket with that number is void, whatever else it says."""
+        revoked = self._revoked(show)
+        return bool(revoked.seqs) and self._revocation(show, revoked).covers_seq(seq)
+
     def _revoked(self, show: str) -> Revoked:
         return self._shows[show].revoked if show in self._shows else Revoked()

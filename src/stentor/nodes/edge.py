@@ -6,7 +6,9 @@ import hmac
 import os
 import random
 import time
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import structlog
 
@@ -15,6 +17,7 @@ from stentor.core.fanout import Patience, burst_chunks, first_n
 from stentor.core.outlet import Outlet
 from stentor.core.playlist import RENDITIONS as HLS
 from stentor.formats import chunks
+from stentor.formats.evidence import EDGE, key_of
 from stentor.formats.problem import refusal
 from stentor.formats.ticket import Token, pull_token
 from stentor.io.board import Board
@@ -30,9 +33,12 @@ from stentor.model.http import Request, Response
 from stentor.model.rendition import AAC_LOW, OPUS, RENDITIONS
 from stentor.nodes.admission import EAR, Admission
 from stentor.nodes.edge_ladder import EdgeLadder
+from stentor.nodes.guard import Guard
 from stentor.nodes.intake import Nows, put, run
 from stentor.nodes.program import Program
 from stentor.nodes.pull import Pull, index
+from stentor.nodes.shell import MEDIA, Shell
+from stentor.nodes.witness import Telling
 from stentor.settings import Settings
 
 LOOK_S = 0.5  # between two looks at the board
@@ -64,12 +70,17 @@ class Edge:
         self._newest_prelude: tuple[object, bytes, bytes] = (None, b"", b"")
         self._pull_key = stable_key(settings.keys_dir)
         self._listeners_max = _listeners_max(settings)
-        self.mounts = Mounts(loop, Patience(settings.lag_skip_s, settings.lag_drop_s), settings.sndbuf_bytes)
+        self.telling = Telling(settings, EDGE, worker, loop)
+        self.guard = Guard(settings, self._board, loop, self.telling.attendance)
+        patience = Patience(settings.lag_skip_s, settings.lag_drop_s)
+        self.mounts = Mounts(loop, patience, settings.sndbuf_bytes, self.telling.attendance)
         self.program = Program(self._board, self.mounts, settings.edge_grace_ms)
         self.admission = Admission(settings, self._board, self.mounts, loop)
         self.ladder = EdgeLadder(self._board, self.program, self.mounts)
         self.pull = Pull(lambda: self.program.feeds, lambda: self.ladder.plain)
-        self._view = self._make_view(Nows(self._board, loop))
+        self._nows = Nows(self._board, loop)
+        self._view = self._make_view(self._nows)
+        self._shell: Shell | None = None
         self._ear = Ear(settings.wake_dir, EAR)
         self.look()
         loop.watch(self._ear.fileno(), READABLE, self._woken)
@@ -83,6 +94,8 @@ class Edge:
         self.program.look()
         self.ladder.look()
         self.admission.look(self.program.show)
+        if self._shell is not None:
+            self._shell.look()
 
     def _tick(self) -> float:
         wake_s = self.mounts.tick()
@@ -106,17 +119,34 @@ class Edge:
         self.admission.heard(heard)
 
     def answer(self, request: Request) -> Answer:
-        now = int(time.time())
+        now, source = int(time.time()), self.telling.source(request)
+        if source != request.source and not self.guard.admits(source):
+            return shed.SHUT_OUT
+        self.telling.count(source, "requests")
+        if not request.path.startswith(MEDIA):
+            return self._of_door(request)
         decided = mount.answer(request, self._view, now)
         if isinstance(decided, mount.No):
+            if decided.code in mount.FORGERIES:
+                self.telling.count(source, "forged")
             return self._refuse(decided)
         if isinstance(decided, mount.Index):
             return self._index(decided, request.method == "GET", now)
         if isinstance(decided, mount.Beacon):
+            self.telling.count(source, "polite")
             return self._beacon(decided.token, request.method == "GET", now)
         if isinstance(decided, mount.Pull):
-            return self._pull(decided, request)
-        return decided if isinstance(decided, Response) else self._listen(decided, request.method == "HEAD", now)
+            return self._pull(decided, request, source)
+        if isinstance(decided, Response):
+            return decided
+        return self._listen(decided, request.method == "HEAD", now, source)
+
+    def _of_door(self, request: Request) -> Response:
+        """Pages, while no door answers."""
+        if self._shell is None:
+            self._shell = Shell(self._settings, self._board, self._nows.text)
+            self._shell.look()
+        return self._shell.answer(request)
 
     def _refuse(self, no: mount.No) -> Response:
         self.admission.refusals[no.code] += 1
@@ -141,17 +171,19 @@ class Edge:
         """Strangers, so that whoever was dropped from here comes back before them."""
         if not mount.is_put_off(request.path):
             return None
+        self.telling.count_all(self.telling.source(request), ("requests", "held"))
         return self._refuse(mount.No("busy", shed.busy(self._rng, request.path)))
 
     def _pull_token(self) -> str:
         return pull_token(self.program.show, self._pull_key)
 
-    def _pull(self, asked: mount.Pull, request: Request) -> Answer:
+    def _pull(self, asked: mount.Pull, request: Request, source: str) -> Answer:
         if not self.program.show or not hmac.compare_digest(asked.token, self._pull_token()):
             return self._refuse(_STRANGE)
+        self.telling.count(source, "polite")
         return self.pull.answer(asked.rendition, asked.name, request.query)
 
-    def _listen(self, listen: mount.Listen, head_only: bool, now: int) -> Answer:
+    def _listen(self, listen: mount.Listen, head_only: bool, now: int, source: str) -> Answer:
         given = self.ladder.given(listen.rendition)
         if given is not listen.rendition:
             listen = listen._replace(rendition=given)
@@ -165,7 +197,9 @@ class Edge:
         head, rest = self._prelude(listen, feed, n, time.monotonic_ns())
         start = Start(head + self._own_header(listen, now) + rest, n, listen.icy)
         self.admission.begin(listen.token)
-        return Handover(lambda sock, unsent: self.mounts.join(sock, rendition_id, start.after(unsent), listen.token))
+        self.telling.count(source, "starts")
+        token, key = listen.token, key_of(source)
+        return Handover(lambda sock, unsent: self.mounts.join(sock, rendition_id, start.after(unsent), token, key))
 
     def _own_header(self, listen: mount.Listen, now: int) -> bytes:
         ticket = self.admission.lasting(listen.token, now)
@@ -185,6 +219,15 @@ class Edge:
     def spare(self) -> int:
         """Places of listeners who are not here. Whoever comes over a long way holds one from the handshake on."""
         return max(0, self._listeners_max - len(self.mounts))
+
+    def admits(self, source: str) -> bool:
+        return self.guard.admits(source)
+
+    def misses(self, source: str) -> None:
+        self.telling.count(source, "unfinished")
+
+    def is_out(self) -> Callable[[str], bool] | None:
+        return self.guard.is_out()
 
     def retire(self) -> None:
         """Its counters go on under a name of their own, for as long as it serves anybody."""
@@ -218,8 +261,17 @@ class Edge:
             refusals=dict(self.admission.refusals),
             hls_signed=visitors.signed,
             hls_estimated=visitors.estimated,
+            blocked=self.guard.blocked,
+            evidence_lost=self.telling.lost,
         )
         put(self._board, self._key_on_board, value)
+        self._forget_the_dead()
+
+    def _forget_the_dead(self) -> None:
+        """Who retires takes its key off the board, unless it was killed."""
+        for key in self._board.keys(f"edge-{self._worker}."):
+            if not Path(f"/proc/{key.rpartition('.')[2]}").exists():
+                self._board.drop(key)
 
     def close(self) -> None:
         if self._key_on_board != f"edge-{self._worker}":
@@ -227,6 +279,9 @@ class Edge:
         self.mounts.close()
         self.admission.close()
         self._ear.close()
+        self.telling.close()
+        if self._shell is not None:
+            self._shell.close()
 
 
 def _listeners_max(settings: Settings) -> int:

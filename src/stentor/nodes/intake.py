@@ -26,6 +26,7 @@ from stentor.settings import Settings
 T = TypeVar("T")
 EXIT_PORT_IN_USE = 3
 IDLE_LOOK_S = 0.5
+SHUT_OUT_S = 0.1
 log = structlog.get_logger()
 
 
@@ -47,6 +48,18 @@ class Worker(Protocol):
 
     def busy(self) -> bool:
         """Whether it serves anybody whose connection is not in the intake."""
+        ...
+
+    def admits(self, source: str) -> bool:
+        """Whether a connection from that address is taken."""
+        ...
+
+    def misses(self, source: str) -> None:
+        """From there came a request that is none, or does not come to its end."""
+        ...
+
+    def is_out(self) -> Callable[[str], bool] | None:
+        """Of which addresses no connection is kept, where that has changed since the last call."""
         ...
 
     def close(self) -> None: ...
@@ -78,8 +91,17 @@ def run(
     shedding, context = Shedding(worker, make_queue), held.context if held else None
     loop.hear_waits(shedding.begin_kept)
     server = Server(
-        loop, listener, shedding.answer, limits(settings), worker.spare, context, judge=shedding.begin_fresh
+        loop,
+        listener,
+        shedding.answer,
+        limits(settings),
+        worker.spare,
+        context,
+        judge=shedding.begin_fresh,
+        admits=worker.admits,
+        misses=worker.misses,
     )
+    loop.every(SHUT_OUT_S, partial(_shut_out, server, worker))
     if held:
         loop.every(secure.LOOK_S, partial(secure.refresh, held))
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -94,6 +116,12 @@ def run(
     loop.close()
     log.info("stopped", worker=name)
     return 0
+
+
+def _shut_out(server: Server, worker: Worker) -> None:
+    is_out = worker.is_out()
+    if is_out is not None:
+        server.shut_out(is_out)
 
 
 def _retire(name: str, loop: Loop, server: Server, worker: Worker) -> None:

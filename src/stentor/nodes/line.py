@@ -84,8 +84,9 @@ class ShowLine:
             self.roll = self._new_roll(show)  # the crew has set another time
         if self.roll.drawn is not None:
             return
-        if live and wall_ms < self._draws_at_ms:
-            self.roll = self._new_roll(show, wall_ms)  # the show began earlier than planned: so does the draw
+        if live and self._draws_at_ms - wall_ms >= 1000:
+            # The show began earlier than planned: so does the draw, with all who came in this second.
+            self.roll = self._new_roll(show, (wall_ms // 1000 + 1) * 1000)
         patient = show.beacon_name and not show.beacon and wall_ms < self._draws_at_ms + BEACON_WAIT_MS
         if self.roll.caught_up and wall_ms >= self._draws_at_ms + DRAW_GRACE_MS and not patient:
             self.roll.begin_draw(show.beacon)

@@ -48,6 +48,13 @@ _EDGE = (
         lambda e: {"signed": e.hls_signed, "estimated": e.hls_estimated},
         "how",
     ),
+    Declared("stentor_edge_blocked_total", "counter", "Connections that a rule refused.", lambda e: e.blocked),
+    Declared(
+        "stentor_edge_evidence_lost_total",
+        "counter",
+        "Datagrams of evidence that the usher did not take.",
+        lambda e: e.evidence_lost,
+    ),
     Declared("stentor_edge_joins_total", "counter", "Listeners who joined a mount.", lambda e: e.joins),
     Declared(
         "stentor_edge_refused_total", "counter", "Requests refused: no valid ticket, or no room.", lambda e: e.refused
@@ -94,6 +101,13 @@ _EDGE = (
     Declared("stentor_edge_report_age_seconds", "gauge", "Since the edge last said anything.", _age_s),
 )
 _DOOR = (
+    Declared("stentor_door_blocked_total", "counter", "Connections that a rule refused.", lambda d: d.blocked),
+    Declared(
+        "stentor_door_evidence_lost_total",
+        "counter",
+        "Datagrams of evidence that the usher did not take.",
+        lambda d: d.evidence_lost,
+    ),
     Declared("stentor_door_requests_total", "counter", "Requests answered.", lambda d: d.requests),
     Declared("stentor_door_tickets_total", "counter", "Tickets given.", lambda d: d.tickets),
     Declared("stentor_door_places_total", "counter", "Places in line given.", lambda d: d.places),
@@ -185,6 +199,22 @@ _USHER = (
     ),
     Declared("stentor_usher_report_age_seconds", "gauge", "Since the usher last said anything.", _age_s),
 )
+VERDICTS = tuple(board.Verdict)
+_SHIELD = (
+    Declared(
+        "stentor_shield_verdict",
+        "gauge",
+        "What those at the door are taken for: 1 at the one that holds.",
+        lambda v: {verdict.value: float(v.verdict is verdict) for verdict in VERDICTS},
+        "verdict",
+    ),
+    Declared("stentor_shield_level", "gauge", "0 open, 1 crowd, 2 doubt, 3 attack, 4 siege.", lambda v: v.level),
+    Declared("stentor_shield_rules", "gauge", "Rules in force.", lambda v: v.rules),
+    Declared("stentor_shield_sources", "gauge", "Addresses that were seen in 10 s.", lambda v: v.sources),
+    Declared("stentor_shield_joins", "gauge", "Joins that were asked for in 10 s.", lambda v: v.joins),
+    Declared("stentor_shield_completed", "gauge", "Sessions that were heard in 10 s.", lambda v: v.completed),
+    Declared("stentor_shield_age_seconds", "gauge", "Since the last verdict.", _age_s),
+)
 _LADDER = (
     Declared(
         "stentor_ladder_rung", "gauge", "What is given up: 0 nothing, 1-2 latency, 3-4 bitrate.", lambda v: v.rung
@@ -230,6 +260,7 @@ _KINDS = (
     ("stage", board.Stage, _STAGE),
     ("usher", board.Usher, _USHER),
     ("ladder", board.Ladder, _LADDER),
+    ("shield", board.Shield, _SHIELD),
     ("levels", board.Levels, _LEVELS),
     ("line-", board.Line, _LINE),
 )

@@ -13,7 +13,7 @@ from typing import TypeVar
 import structlog
 
 from stentor.core.hold import Deadlines, HoldWatch
-from stentor.core.usher import line_fields, now_fields
+from stentor.core.usher import line_fields, now_fields, shield_fields
 from stentor.formats import now as now_format
 from stentor.io.board import Board, BoardError
 from stentor.io.keys import Signer
@@ -22,7 +22,9 @@ from stentor.io.wake import RING, Caller
 from stentor.model import board
 from stentor.nodes.airing import publish
 from stentor.nodes.usher_ladder import UsherLadder
+from stentor.nodes.usher_ledger import UsherLedger
 from stentor.nodes.usher_line import Lines
+from stentor.nodes.usher_shield import UsherShield
 from stentor.settings import Settings
 
 LOOK_S = 0.05
@@ -43,6 +45,8 @@ class Usher:
         self._ladder = UsherLadder(settings, self._board, self._caller)
         self._desk_revision = -1
         self._lines = Lines(settings, self._board)
+        self._ledger = UsherLedger(settings, self._board, lambda: self._ring)
+        self._shield = UsherShield(settings, Board(settings.board_dir), self._ledger.hear)
 
     def _get(self, key: str, kind: type[T]) -> T | None:
         try:
@@ -101,6 +105,7 @@ class Usher:
             )
             line = self._get(f"line-{show.id}", board.Line)
             fields = now_fields(show, on_stage, edges, wall_ms) | line_fields(show, line) | self._ladder.fields(show.id)
+            fields |= shield_fields(self._get("shield", board.Shield), wall_ms)
             text = now_format.sign(fields, self._signer.public_key, self._signer.sign)
             self._board.put(f"now-{show.id}", board.Now(wall_ms, text))
         self._board.put("usher", board.Usher(wall_ms, os.getpid(), self._hold_chunks))
@@ -113,11 +118,16 @@ class Usher:
             log.error("the ladder could not be looked at", error=str(error))
 
     async def run(self, stop: asyncio.Event) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(_every(LOOK_S, self.watch, stop))
-            group.create_task(_every(LOOK_S, self.heed, stop))
-            group.create_task(_every(NOW_S, self.announce, stop))
-            group.create_task(self._lines.run(stop))
+        self._shield.start()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_every(LOOK_S, self.watch, stop))
+                group.create_task(_every(LOOK_S, self.heed, stop))
+                group.create_task(_every(NOW_S, self.announce, stop))
+                group.create_task(self._lines.run(stop))
+                group.create_task(self._ledger.run(stop))
+        finally:
+            await asyncio.to_thread(self._shield.stop)
 
 
 async def _every(seconds: float, do: Callable[[], float | None], stop: asyncio.Event) -> None:

@@ -25,6 +25,7 @@ from stentor.nodes.verify import parse_key
 NOW_BYTES_MAX = 64 * 1024
 PLACES_BYTES_MAX = 16_000_000 * RECORD_BYTES
 TIMEOUT_S = 10.0
+PAGES_MAX = 1_000
 _FIELDS = {"commit": str, "base_s": int, "key": str, "root": str, "places": int}
 
 
@@ -66,12 +67,21 @@ def _reader(source: str) -> Callable[[str, int], bytes]:
 
 
 def _fetch(url: str, bytes_max: int) -> bytes:
-    body = bytearray()
-    with httpx.stream("GET", url, timeout=TIMEOUT_S) as response:
-        response.raise_for_status()
-        for data in response.iter_bytes():
-            body += data
-            _limited(body, url, bytes_max)
+    """All pages of it, end to end: each says by a Link where the next one is."""
+    body, pages = bytearray(), 0
+    with httpx.Client(timeout=TIMEOUT_S) as client:
+        following: str | None = url
+        while following is not None:
+            with client.stream("GET", following) as response:
+                response.raise_for_status()
+                for data in response.iter_bytes():
+                    body += data
+                    _limited(body, url, bytes_max)
+                link = response.links.get("next", {}).get("url")
+                following = str(response.url.join(link)) if link else None
+            pages += 1
+            if pages > PAGES_MAX:
+                raise ValueError(f"{url} has no end")
     return bytes(body)
 
 

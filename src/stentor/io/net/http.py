@@ -26,6 +26,7 @@ BODY_BYTES_MAX = 4_096  # no request of edge or door needs a body; a small one i
 PIPELINED_MAX = 16  # whole requests in one read
 KNOWN_MAX = 256  # kinds of clients that are remembered
 KNOWN_BYTES_MAX = 2_048  # of what one kind sends behind the target
+_NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 STARTS_MAX = 64  # kinds of answers of which the first lines are kept
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _NO_CONTENT = 204
@@ -51,10 +52,10 @@ class RequestReader:
     peer has said that none comes behind that.
     """
 
-    __slots__ = ("_max", "_parser", "_source", "idle", "over", "refused")
+    __slots__ = ("_max", "_parser", "idle", "over", "refused", "source")
 
     def __init__(self, headers_bytes_max: int, source: str = "") -> None:
-        self._source = source
+        self.source = source
         self._max = headers_bytes_max
         self._parser: _Parser | None = None  # made when there is something to parse
         self.over = False
@@ -93,12 +94,12 @@ class RequestReader:
         if plain is None or rest is None or len(plain[2]) + rest.size > self._max:
             return None
         path, query = _target(plain[2])
-        return Request(plain[1].decode(), path, query, rest.headers, rest.keep_alive, self._source)
+        return Request(plain[1].decode(), path, query, rest.headers, rest.keep_alive, self.source)
 
     def _parse(self, data: bytes) -> list[Request]:
         parser = self._parser
         if parser is None:
-            parser = self._parser = _Parser(self._max, self._source)
+            parser = self._parser = _Parser(self._max, self.source)
         done, self.refused = parser.feed(data)
         self.idle = parser.idle
         self.over = bool(done) and not done[-1].keep_alive
@@ -219,7 +220,13 @@ def _too_large(limit: int) -> _Misuse:
     return _Misuse(431, "headers-too-large", f"request line and headers may have {limit} bytes")
 
 
-def _target(url: bytes) -> tuple[str, dict[str, str]]:
+@lru_cache(KNOWN_MAX)
+def _fields(query: bytes) -> Mapping[str, str]:
+    """What the query says; players of HLS ask for the same in their thousands. Raises `ValueError`."""
+    return MappingProxyType(dict(parse_qsl(query.decode("ascii"), max_num_fields=QUERY_FIELDS_MAX)))
+
+
+def _target(url: bytes) -> tuple[str, Mapping[str, str]]:
     """-> path and query of a request target in origin form, absolute form or `*` (RFC 9112, 3.2)."""
     try:
         if url[:1] == b"/":
@@ -229,8 +236,7 @@ def _target(url: bytes) -> tuple[str, dict[str, str]]:
         else:
             parsed = httptools.parse_url(url)
             path, query = parsed.path or b"/", parsed.query or b""
-        fields = parse_qsl(query.decode("ascii"), max_num_fields=QUERY_FIELDS_MAX) if query else ()
-        return path.decode("ascii"), dict(fields)
+        return path.decode("ascii"), _fields(query) if query else _NO_FIELDS
     except (httptools.HttpParserError, ValueError) as error:
         raise _Misuse(400, "bad-target", str(error)) from None
 

@@ -22,7 +22,7 @@ from stentor.io.net.flock import GONE, Flock
 from stentor.io.net.listener import Behind, Channel
 from stentor.io.net.loop import ENDED, Loop
 from stentor.io.net.roster import Roster
-from stentor.model.ports import Fate, JudgesLag, Outlet
+from stentor.model.ports import Fate, JudgesLag, NotesListeners, Outlet
 
 CHUNKS_A_TURN = 4  # of one feed, before anything else gets its turn
 SENDS_A_TURN = 8  # to one listener who is catching up
@@ -61,11 +61,15 @@ class Start(NamedTuple):
 
 
 class Mounts:
-    """All listeners of one worker. `join_bytes`: what a fresh socket takes at once."""
+    """All listeners of one worker. `join_bytes`: what a fresh socket takes at once; `attendance` hears who comes from
+    where, goes, and is dropped because their socket takes nothing."""
 
-    def __init__(self, loop: Loop, patience: JudgesLag, join_bytes: int) -> None:
+    def __init__(
+        self, loop: Loop, patience: JudgesLag, join_bytes: int, attendance: NotesListeners | None = None
+    ) -> None:
         self.counters = Counters()
         self.roster = Roster()
+        self._attendance = attendance
         self._loop = loop
         self._patience = patience
         self._join_bytes = join_bytes
@@ -109,15 +113,19 @@ class Mounts:
             self._leave(fd)
         self._channels = {rendition_id: Channel(feed) for rendition_id, feed in feeds.items()}
 
-    def join(self, sock: socket.socket, rendition_id: int, start: Start, token: Token | None = None) -> None:
+    def join(
+        self, sock: socket.socket, rendition_id: int, start: Start, token: Token | None = None, source: bytes = b""
+    ) -> None:
         """A new listener; its socket is non-blocking and from now on belongs here. Whoever listened by the same ticket
-        leaves."""
+        leaves. `source`: the key of where it comes from."""
         channel = self._channels[rendition_id]
         one = Behind(sock, channel, start.n - 1, start.prelude, 0 if start.icy else None)
         one.gather(self._join_bytes, self._title)
         fd = sock.fileno()
         self._behind[fd] = one
         self.counters.joins += 1
+        if self._attendance is not None:
+            self._attendance.join(fd, source, one.taken_s)
         if token is not None:
             self._enter(fd, token)
         self._pump(fd, one)
@@ -268,6 +276,8 @@ class Mounts:
         """Take a listener out of whatever holds it."""
         self._stray.pop(fd, None)
         self.roster.drop(fd)
+        if self._attendance is not None:
+            self._attendance.part(fd)
         if fd in self._in_step:
             return self._in_step.pop(fd).remove(fd)
         if fd in self._behind:
@@ -299,6 +309,8 @@ class Mounts:
         for fd, one in list(self._behind.items()):
             if self._judge(one, now) is Fate.DROP:
                 self.counters.drops += 1
+                if self._attendance is not None:
+                    self._attendance.drop(fd)
                 self._part(fd)
         for fd, (_, deadline_s) in list(self._leaving.items()):
             if now >= deadline_s:

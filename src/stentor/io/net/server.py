@@ -21,12 +21,14 @@ from stentor.formats.problem import refusal
 from stentor.io.net.http import Ready, RequestReader, encode
 from stentor.io.net.loop import ENDED, TURN_S, Loop
 from stentor.io.net.sockets import accept, has_hung_up, waited_s
-from stentor.io.net.tls import wrap
+from stentor.io.net.tls import has_answered_hello, wrap
 from stentor.model.http import Request, Response
 
 READ_BYTES = 16_384
 LINGER_S = 2.0  # after the last answer: how long the peer may take to close, lest a reset destroy what it has not read
 SWEEP_S = 0.5
+UNFINISHED_S = 1.0  # a request that has begun is a whole one by then, if it is from anybody who wants an answer
+SHAKING_S = 2.5  # from a handshake's dear part, which is ours, to the request: so long nobody else gets its place
 SHED_BUDGETS = 2  # accept budgets that are taken at once where the newest come first: half of them are put off
 _IN = select.EPOLLIN
 _OUT = select.EPOLLOUT
@@ -57,7 +59,9 @@ Answer = Response | Ready | Later | Handover
 @dataclass(frozen=True, slots=True)
 class Limits:
     """`connections_max`, and what `Server` has to spare, bound the connections in the intake; when they are reached,
-    the one waiting longest makes room. With `proxied`, every connection begins with a PROXY header (version 2)."""
+    the one waiting longest makes room, but nobody whose TLS handshake is under way: where all are, who comes next waits
+    in the kernel's backlog, lest under a crowd every handshake be cut short and made again. With `proxied`, every
+    connection begins with a PROXY header (version 2)."""
 
     headers_bytes_max: int
     headers_timeout_s: float
@@ -69,13 +73,15 @@ class Limits:
 
 @dataclass(slots=True)
 class Counters:
-    """Since the start. `shed`: closed to make room; `late`: closed by a timeout before a whole request."""
+    """Since the start. `shed`: closed to make room; `late`: closed by a timeout before a whole request; `blocked`: not
+    taken at all."""
 
     accepted: int = 0
     requests: int = 0
     malformed: int = 0
     shed: int = 0
     late: int = 0
+    blocked: int = 0
 
 
 class _Connection:
@@ -97,6 +103,7 @@ class _Connection:
         "requests",
         "sock",
         "take_back",
+        "told",
     )
 
     def __init__(self, sock: socket.socket, reader: RequestReader, deadline_s: float) -> None:
@@ -107,6 +114,7 @@ class _Connection:
         self.out = b""
         self.keep_alive = True
         self.answered = False
+        self.told = False  # that its request does not come to an end
         self.closing = False
         self.requests: list[Request] = []
         self.take_back: Callable[[], None] | None = None
@@ -118,7 +126,8 @@ class Server:
 
     `spare()` is how many connections above `limits.connections_max` there is room for at this moment. With `tls`, every
     connection begins with a handshake. `judge` hears how long the first of the fresh connections has waited, s; it says
-    whether the newest of them come first.
+    whether the newest of them come first. `admits` says of an address whether a connection from there is taken;
+    `misses` is told of one whose request is none, or does not come to its end.
     """
 
     def __init__(
@@ -130,6 +139,8 @@ class Server:
         spare: Callable[[], int] = lambda: 0,
         tls: ssl.SSLContext | None = None,
         judge: Callable[[float], bool] = lambda waited_s: False,
+        admits: Callable[[str], bool] = lambda source: True,
+        misses: Callable[[str], object] = lambda source: None,
     ) -> None:
         self.counters = Counters()
         self._loop = loop
@@ -139,9 +150,12 @@ class Server:
         self._limits = limits
         self._spare = spare
         self._judge = judge
+        self._admits = admits
+        self._misses = misses
         self._tls = tls
         self._connections: dict[int, _Connection] = {}
         self._room: dict[int, None] = {}  # who makes room: whoever has been longest without a whole request comes first
+        self._shaking: dict[int, float] = {}  # who makes none, and since when (monotonic, s)
         self._handler = self._on_event
         self._accepting = False
         self._retired = False
@@ -195,33 +209,51 @@ class Server:
     def _accept(self) -> None:
         """Take what waits, within the budget. The first has waited longest."""
         deadline_s = time.monotonic() + self._limits.headers_timeout_s
+        budget = self._budget(time.monotonic())
+        if budget <= 0:
+            self._pause()
+            return
         arrivals = self._arrivals()
         first = next(arrivals, None)
         if first is None:
             return
-        budget = self._limits.accept_budget
         row: Iterable[tuple[socket.socket, str]] = chain((first,), islice(arrivals, budget - 1))
         if self._judge(waited_s(first[0])):
             row = reversed([first, *islice(arrivals, SHED_BUDGETS * budget - 1)])
         for sock, source in row:
             self._take(sock, source, deadline_s)
 
+    def _budget(self, now: float) -> int:
+        """How many may be taken: each finds a place that is free, or somebody who makes room."""
+        while self._shaking:
+            fd, since_s = next(iter(self._shaking.items()))
+            if now - since_s < SHAKING_S:
+                break
+            del self._shaking[fd]
+            self._room[fd] = None
+        return min(self._limits.accept_budget, self._limits.connections_max + self._spare() - len(self._shaking))
+
     def _arrivals(self) -> Iterator[tuple[socket.socket, str]]:
         """Fresh connections; without descriptors or memory for more, accepting rests until the next sweep."""
         until_s = time.monotonic() + TURN_S
         while time.monotonic() <= until_s:
             try:
-                yield accept(self._listener, self._family)
+                sock, source = accept(self._listener, self._family)
             except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError:
                 self._pause()
                 return
+            if self._admits(source):
+                yield sock, source
+            else:
+                self.counters.blocked += 1
+                sock.close()
 
     def _take(self, sock: socket.socket, source: str, deadline_s: float) -> None:
         if len(self._connections) >= self._limits.connections_max + self._spare():
             self.counters.shed += 1
-            self._close(next(iter(self._room or self._connections)))
+            self._close(next(iter(self._room or (fd for fd in self._connections if fd not in self._shaking))))
         fd = sock.fileno()
         connection = _Connection(sock, RequestReader(self._limits.headers_bytes_max, source), deadline_s)
         self._connections[fd] = connection
@@ -267,6 +299,10 @@ class Server:
         connection.header = None
         if source:
             connection.reader = RequestReader(self._limits.headers_bytes_max, source)
+        if source and not self._admits(source):
+            self.counters.blocked += 1
+            self._close(fd)
+            return
         self._begin(fd, connection)
 
     def _on_event(self, fd: int, mask: int) -> None:
@@ -285,13 +321,27 @@ class Server:
         try:
             data = connection.sock.recv(READ_BYTES)
         except BlockingIOError:
+            if self._tls and not connection.answered and has_answered_hello(connection.sock):
+                self._shake(fd)
             return
         except OSError:
             data = b""
+        if self._shaking:
+            self._shaken(fd)
         if not data:
             self._close(fd)
         elif not connection.closing:
             self._serve(fd, connection, data)
+
+    def _shake(self, fd: int) -> None:
+        """The handshake costs the peer as much again: it keeps its place until then."""
+        if self._room.pop(fd, 0) is None:
+            self._shaking[fd] = time.monotonic()
+
+    def _shaken(self, fd: int) -> None:
+        if self._shaking.pop(fd, None) is not None:
+            self._room[fd] = None
+            self._resume()
 
     def _serve(self, fd: int, connection: _Connection, data: bytes) -> None:
         reader, was_idle = connection.reader, connection.reader.idle
@@ -352,8 +402,16 @@ class Server:
             self._loop.report_fault(fd)
             return refusal(500, "internal", "Internal Server Error")
 
+    def shut_out(self, is_out: Callable[[str], bool]) -> None:
+        """Close the connections from addresses that `is_out` names: they were taken before it did."""
+        for fd, connection in list(self._connections.items()):
+            if is_out(connection.reader.source):
+                self.counters.blocked += 1
+                self._close(fd)
+
     def _refuse(self, connection: _Connection, response: Response) -> None:
         self.counters.malformed += 1
+        self._misses(connection.reader.source)
         connection.keep_alive = False
         connection.out += encode(response)
 
@@ -408,13 +466,19 @@ class Server:
     def _sweep(self) -> None:
         """Close what is over its time, and accept again if that had to rest."""
         now = time.monotonic()
+        slow_s = now + self._limits.headers_timeout_s - UNFINISHED_S
         for fd, connection in list(self._connections.items()):
+            if not connection.told and not connection.reader.idle and connection.deadline_s <= slow_s:
+                connection.told = True
+                self._misses(connection.reader.source)
             if now >= connection.deadline_s:
                 self._time_out(fd, connection)
         self._resume()
 
     def _time_out(self, fd: int, connection: _Connection) -> None:
         if connection.closing or connection.out or connection.take_back or connection.reader.idle:
+            if not connection.answered and not connection.take_back:
+                self._misses(connection.reader.source)  # it never asked for anything
             self._close(fd)
             return
         self.counters.late += 1
@@ -423,6 +487,7 @@ class Server:
         self._flush(fd, connection)
 
     def _close(self, fd: int) -> None:
+        self._shaken(fd)
         connection = self._connections.pop(fd)
         self._room.pop(fd, None)
         if connection.take_back:

@@ -49,3 +49,8 @@ def wrap(sock: socket.socket, context: ssl.SSLContext) -> TlsSocket:
     wrapped = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
     assert isinstance(wrapped, TlsSocket)
     return wrapped
+
+
+def has_answered_hello(sock: socket.socket) -> bool:
+    """Whether the peer's hello has come and been answered, and with it the part of a handshake that takes time."""
+    return isinstance(sock, ssl.SSLSocket) and sock.cipher() is not None

@@ -75,6 +75,15 @@ def write_drawn(shows: Path, show: str, records: bytes) -> None:
     _write(drawn_path(shows, show), records, sync=True)
 
 
+def read_drawn(shows: Path, show: str, first: int, count_max: int) -> tuple[bytes, bool]:
+    """-> at most `count_max` of the records that were drawn, from the one at `first` on, and whether there are more.
+    Raises `OSError`."""
+    with drawn_path(shows, show).open("rb") as file:
+        file.seek(first * RECORD.size)
+        data = file.read(count_max * RECORD.size)
+        return data, bool(file.read(1))
+
+
 def write_line(shows: Path, show: str, data: bytes) -> None:
     """Keep `data` for the next usher: it outlives every process, and a power cut but for seconds. Raises `OSError`."""
     _write(directory(shows, show) / LINE, data, sync=False)

@@ -25,7 +25,8 @@ ACTIONS_MAX = 1_000  # changes of one show that are kept, the newest: a guest co
 BUSY_TIMEOUT_MS = 5_000
 MIGRATIONS = Path(__file__).with_name("migrations")
 _WRITES = {"stentor_writes": True}  # an option of connections
-_OF_THEIR_OWN = ("seats", "revoked")  # fields of a show that are no column as they are
+# Fields of a show that are no column as they are. Who is released stands on the board alone: addresses are on no disk.
+_OF_THEIR_OWN = ("seats", "revoked", "released")
 
 
 class RecordsError(Exception):

@@ -39,6 +39,8 @@ class ShowRow(Base):
     beacon_name: Mapped[str] = mapped_column(Text, server_default="")
     beacon: Mapped[str] = mapped_column(Text, server_default="")
     revoked: Mapped[str] = mapped_column(Text, server_default="{}")  # `board.Revoked` in JSON
+    dry_run: Mapped[bool] = mapped_column(server_default=false())
+    siege: Mapped[bool] = mapped_column(server_default=false())
     over_phase: Mapped[str] = mapped_column(String(16))
     over_at_ms: Mapped[int] = mapped_column(BigInteger, index=True)
     seats: Mapped[list[SeatRow]] = relationship(

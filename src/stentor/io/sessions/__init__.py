@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-SLOTS = 1 << 22  # 16 MiB, of which only pages that are used take memory
+_SLOT_BITS = 22
+SLOTS = 1 << _SLOT_BITS  # 16 MiB, of which only pages that are used take memory
+_SLOT = SLOTS - 1
 PID_BITS = 22  # Linux gives no higher pids
 SEEN = 1  # in the place of a pid: nobody plays by it. (Pid 1 is no edge: `serve`, or what a container begins with.)
 _PID = (1 << PID_BITS) - 1
@@ -52,28 +54,29 @@ class Sessions:
 
         Raises `OSError` if there is no memory for it; then nothing has changed.
         """
-        rounds, slot = divmod(seq, SLOTS)
-        before = self._look(rounds, slot)
+        rounds, slot = seq >> _SLOT_BITS, seq & _SLOT
+        if not self._backed[slot // _PAGE_SLOTS]:
+            self._back(slot // _PAGE_SLOTS)
+        found = self._slots[slot]
         self._slots[slot] = rounds << PID_BITS | self._pid
-        return before
+        return found & _PID if found >> PID_BITS == rounds else 0
 
     def see(self, seq: int) -> bool:
         """Note that `seq` was here, without taking it; -> whether this is the first time. Raises as `take`."""
-        rounds, slot = divmod(seq, SLOTS)
-        if self._look(rounds, slot):
+        rounds, slot = seq >> _SLOT_BITS, seq & _SLOT
+        if not self._backed[slot // _PAGE_SLOTS]:
+            self._back(slot // _PAGE_SLOTS)
+        found = self._slots[slot]
+        if found & _PID and found >> PID_BITS == rounds:
             return False
         self._slots[slot] = rounds << PID_BITS | SEEN
         return True
 
-    def _look(self, rounds: int, slot: int) -> int:
-        """What the slot says of its seq of these rounds. Its page gets memory before it is touched: where there is none
-        left, to touch it would be the end of the process (SIGBUS)."""
-        page = slot // _PAGE_SLOTS
-        if not self._backed[page]:
-            os.posix_fallocate(self._file, page * mmap.PAGESIZE, mmap.PAGESIZE)
-            self._backed[page] = 1
-        found = self._slots[slot]
-        return found & _PID if found >> PID_BITS == rounds else 0
+    def _back(self, page: int) -> None:
+        """A page gets memory before it is touched: where there is none left, to touch it is the end of the process
+        (SIGBUS)."""
+        os.posix_fallocate(self._file, page * mmap.PAGESIZE, mmap.PAGESIZE)
+        self._backed[page] = 1
 
     def elsewhere(self, seqs: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which of these, all once taken here, play at another process by now."""

@@ -9,6 +9,7 @@ import { Door } from "./door.js";
 import { healthRows } from "./health.js";
 import { Log } from "./log.js";
 import { Seats } from "./seats.js";
+import { Shield } from "./shield.js";
 import * as words from "./words.js";
 
 const MARKS = { good: "●", bad: "▲", idle: "○" };
@@ -16,6 +17,7 @@ const token = tokenOfPage();
 const desk = new Desk(token);
 const clock = new Clock();
 const door = new Door(order, sure);
+const shield = new Shield(order, sure);
 const log = new Log(desk);
 const seats = new Seats(pressSeat, () => own?.seat.id);
 let state = null;
@@ -139,6 +141,7 @@ function receive(latest) {
   drawClock();
   seats.draw(state);
   door.draw(state, clock.now());
+  shield.draw(state, clock.now());
   log.draw(state.revision, clock.now());
   drawListeners(state);
   drawHealth();

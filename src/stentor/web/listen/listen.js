@@ -175,6 +175,7 @@ function receiveNow({ detail }) {
   view.text("title", now.title);
   view.line("voices", now.phase !== "ended" && now.on_air?.length && `with ${new Intl.ListFormat("en").format(now.on_air)}`);
   view.line("notice", now.notice, "notice-text");
+  if ((now.verdict?.verdict ?? "calm") !== "calm" || view.element("verdict")) import("./verdict.js").then(({ say }) => say(now), () => {});
   view.text("audience", now.listeners && now.phase !== "ended" ? `${now.listeners.toLocaleString()} listening` : "");
   draw();
   entry.look();

@@ -5,8 +5,9 @@ import { ahead, chance, rangeS } from "./line.js";
 import { element, text } from "./view.js";
 import * as waits from "./waits.js";
 
-const ASK_MS = 10_000; // after the draw everybody asks for their rank, within so long
-const ASK_MS_MAX = 80_000; // the same for those who had no answer again and again
+const ASK_MS = 10_000; // after the draw everybody asks for their rank, within so long or longer
+const ASK_MS_MAX = 120_000;
+const ASKS_S = 500; // of all who are in the draw: each may be a TLS handshake
 const ANSWER_MS = 8_000;
 const GO_MS = 1_000; // whose turn it is at the same look of the page do not all come in the same instant
 const SAY_MS = 30_000; // not oftener is an ear told what has only become less
@@ -30,7 +31,7 @@ export class Room {
   #rank = null;
   #late = false;
   #asking = false;
-  #askMs = ASK_MS;
+  #askMs = 0; // within so long, after no answer
   #retryMs = 0; // the door has said to come no sooner
   #going = false;
   #called = false; // the door says that its turn has come
@@ -40,6 +41,8 @@ export class Room {
   #turns = [];
   #tried = false;
   #told = { state: "", ahead: 0, atMs: 0 };
+  #now = null;
+  #stands = false;
 
   /** `page`: {show, now(), clock, play(), playing(), changed()}; `entry` has the place. */
   constructor(page, entry) {
@@ -74,6 +77,8 @@ export class Room {
   look() {
     const now = this.page.now();
     if (!now || !this.open) return;
+    if (now !== this.#now) this.#stands = now.at_ms === this.#now?.at_ms; // asked for again, and nothing new: who says it is down
+    this.#now = now;
     if (["ended", "cancelled"].includes(now.phase)) return this.close();
     if (this.#isTurn(now)) this.#go();
     else if (this.#rank === null && now.draw?.key) this.#ask();
@@ -111,6 +116,7 @@ export class Room {
   async #ask() {
     if (this.#asking) return;
     this.#asking = true;
+    this.#askMs ||= Math.min(ASK_MS_MAX, Math.max(ASK_MS, (1_000 * (this.page.now().draw.places ?? 0)) / ASKS_S));
     await new Promise((resolve) => setTimeout(resolve, this.#retryMs + this.#askMs * Math.random()));
     const response = await fetch(`/s/${this.page.show}/place/${this.entry.place}`, { signal: AbortSignal.timeout(ANSWER_MS) }).catch(() => null);
     const answer = await response?.json().catch(() => ({}));
@@ -140,6 +146,7 @@ export class Room {
     }
     if (this.#rank === null) return ["Your place in line", "…", "Your place is being looked up.", [reason, waits.OFFER], 0];
     const count = ahead(now, this.#rank);
+    if (this.#stands) return ["Your place in line", ...waits.countWords(count), [waits.STANDS, waits.OFFER], count];
     const leftS = ((now.ends_at_ms ?? 0) - nowMs) / 1000;
     const open = [waits.etaWords(rangeS(count, now)), now.ends_at_ms ? waits.chanceWords(chance(count, now, leftS), now.ends_assumed) : ""];
     return ["Your place in line", ...waits.countWords(count), [...(now.gate === "closed" ? [waits.CLOSED] : open), reason, waits.OFFER], count];

@@ -6,6 +6,7 @@ export const OFFER = "Whoever is not let in can hear all of it as a recording, r
 export const DRAWN = "You have a place in the draw. It does not matter when you came: all who are in it have the same chance.";
 export const AFTER_DRAW = "The draw is closed: you come after all who are in it, and before all who come after you.";
 export const CLOSED = "Nobody new is let in at the moment. You keep your place.";
+export const STANDS = "The line stands still for the moment.";
 
 /** -> [figure, what follows it]. */
 export function countWords(ahead) {

@@ -1,0 +1,117 @@
+"""What door and edges saw of each source in a quarter of a second: a datagram to the usher.
+
+Big-endian. Header: magic "EV1", role u8 (0 door, 1 edge), worker u16, Unix milliseconds u64, u32 events that are in no
+record for want of room, u16 count; then `count` records of 48 bytes. The key of a source is 16 bytes: an IPv4 address
+as ::ffff:a.b.c.d, an IPv6 address as its /64. Counts are u16 and stay at the highest where there is more.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import struct
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+DATAGRAM_BYTES_MAX = 32_768
+DOOR, EDGE = 0, 1
+COUNT_MAX = 65_535
+KEY_BYTES = 16
+FIELDS = (
+    "requests",  # of any kind
+    "joins",  # that asked for a ticket or a place
+    "starts",  # tickets given, and streams begun
+    "completed",  # streams of which two seconds of audio were taken
+    "held",  # put off, or given a place in line: by us, so it says nothing against anybody
+    "places",  # given before the draw
+    "polite",  # polls in good order
+    "forged",  # tickets and places that are no such
+    "early",  # polls far more often than was asked for
+    "unfinished",  # requests that do not come to their end
+    "undrained",  # streams that take nothing
+    "live",  # streams at this moment
+    "solved",  # challenges
+)
+BAD = ("forged", "early", "unfinished", "undrained")
+GOOD = ("completed", "polite", "live")
+_MAGIC = b"EV1"
+_HEAD = struct.Struct(">3sBHQIH")
+_SPARE = 16 - len(FIELDS)
+RECORD = np.dtype([("key", f"V{KEY_BYTES}"), *((name, ">u2") for name in FIELDS), ("spare", ">u2", (_SPARE,))])
+RECORDS_MAX = (DATAGRAM_BYTES_MAX - _HEAD.size) // RECORD.itemsize
+_ROW = struct.Struct(f">{KEY_BYTES}s{len(FIELDS)}H{2 * _SPARE}x")
+_MAPPED = bytes(10) + b"\xff\xff"
+assert RECORD.itemsize == _ROW.size == 48
+
+Records = npt.NDArray[np.void]  # of RECORD
+
+
+class BadEvidence(ValueError):
+    """A datagram that is not one of these."""
+
+
+class Batch(NamedTuple):
+    """A datagram that was read."""
+
+    role: int
+    worker: int
+    at_ms: int
+    overflow: int
+    records: Records
+
+
+@lru_cache(maxsize=65_536)
+def key_of(source: str) -> bytes:
+    """The key of an address as text; of what is none (a Unix socket, say), b""."""
+    try:
+        if ":" not in source:
+            return _MAPPED + socket.inet_aton(source) if source.count(".") == 3 else b""
+        packed = socket.inet_pton(socket.AF_INET6, source.partition("%")[0])
+    except OSError:
+        return b""
+    return packed if packed.startswith(_MAPPED) else packed[:8] + bytes(8)
+
+
+def target(key: bytes) -> str:
+    """The network that a key stands for: 10.0.0.7/32 or 2001:db8::/64."""
+    if key.startswith(_MAPPED):
+        return f"{socket.inet_ntoa(key[12:])}/32"
+    return f"{socket.inet_ntop(socket.AF_INET6, key)}/64"
+
+
+def key_of_target(text: str) -> bytes:
+    """The other way round. Raises `ValueError` if it is not the network of one source."""
+    network = ipaddress.ip_network(text)
+    if isinstance(network, ipaddress.IPv4Network) and network.prefixlen == 32:
+        return _MAPPED + network.network_address.packed
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen == 64:
+        return network.network_address.packed
+    raise ValueError(f"{text} is not one IPv4 address or one /64 of IPv6")
+
+
+def encode(role: int, worker: int, at_ms: int, overflow: int, rows: Mapping[bytes, list[int]]) -> list[bytes]:
+    """Datagrams with counts in the order of `FIELDS` by key. The overflow stands in the first."""
+    packed = [_ROW.pack(key, *(min(count, COUNT_MAX) for count in counts)) for key, counts in rows.items()]
+    parts = [packed[at : at + RECORDS_MAX] for at in range(0, len(packed), RECORDS_MAX)] or [[]]
+    lost = [overflow] + [0] * (len(parts) - 1)
+    heads = (
+        _HEAD.pack(_MAGIC, role, worker, at_ms, min(more, 2**32 - 1), len(part))
+        for part, more in zip(parts, lost, strict=True)
+    )
+    return [head + b"".join(part) for head, part in zip(heads, parts, strict=True)]
+
+
+def decode(data: bytes) -> Batch:
+    """Raises `BadEvidence`."""
+    if len(data) < _HEAD.size:
+        raise BadEvidence(f"{len(data)} bytes are too few")
+    magic, role, worker, at_ms, overflow, count = _HEAD.unpack_from(data)
+    if magic != _MAGIC or role not in (DOOR, EDGE):
+        raise BadEvidence("not evidence")
+    if len(data) != _HEAD.size + count * RECORD.itemsize:
+        raise BadEvidence(f"{len(data)} bytes do not hold {count} records")
+    return Batch(role, worker, at_ms, overflow, np.frombuffer(data, RECORD, count, _HEAD.size))

@@ -1,0 +1,210 @@
+"""The kernel drops whom the shield shuts out: a table of nftables of our own, by `nft -j -f -` (libnftables-json(5)).
+
+Packets of sources in the sets are dropped in the raw hook, before connection tracking, and packets to the public ports
+are not tracked at all: a flood would fill its table and lock everybody out. Sets are hash sets with a timeout for each
+element, so what is not taken back runs out by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import structlog
+
+from stentor.formats.ledger import nameless
+
+TABLE = "stentor_shield"
+FOUR, SIX = "shut4", "shut6"
+SIZE = 32_768
+NFT_S_MAX = 5.0
+PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+BATCH_MAX = 4_096  # elements in one transaction
+Target = str  # "10.0.0.7/32" or "2001:db8::/64"
+log = structlog.get_logger()
+
+
+class NftError(RuntimeError):
+    """`nft` did not do it; the text is what it said."""
+
+
+def unavailable() -> str:
+    """Why the kernel cannot be asked; empty if it can."""
+    if os.geteuid() != 0:
+        return "not permitted: nftables needs root (CAP_NET_ADMIN)"
+    if shutil.which("nft", path=PATH) is None:
+        return "nft is not installed (apt install nftables)"
+    try:
+        _run([{"list": {"tables": {"family": "inet"}}}])
+    except NftError as error:
+        return f"nft fails: {error}"
+    return ""
+
+
+def _run(commands: list[dict[str, Any]]) -> dict[str, Any]:
+    text = json.dumps({"nftables": commands})
+    try:
+        done = subprocess.run(
+            ["nft", "-j", "-f", "-"],
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=NFT_S_MAX,
+            env={**os.environ, "PATH": PATH},
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NftError(str(error)) from None
+    if done.returncode:
+        raise NftError(nameless((done.stderr or done.stdout).strip()[-300:]))  # it goes into logs
+    return dict(json.loads(done.stdout)) if done.stdout.strip() else {}
+
+
+def _set(name: str, kind: str) -> dict[str, Any]:
+    return {
+        "add": {
+            "set": {
+                "family": "inet",
+                "table": TABLE,
+                "name": name,
+                "type": kind,
+                "flags": ["timeout"],
+                "size": SIZE,
+                "timeout": 900,
+            }
+        }
+    }
+
+
+def _rule(chain: str, *expr: dict[str, Any]) -> dict[str, Any]:
+    return {"add": {"rule": {"family": "inet", "table": TABLE, "chain": chain, "expr": list(expr)}}}
+
+
+def _match(left: dict[str, Any], right: Any) -> dict[str, Any]:
+    return {"match": {"op": "==", "left": left, "right": right}}
+
+
+def _field(protocol: str, field: str) -> dict[str, Any]:
+    return {"payload": {"protocol": protocol, "field": field}}
+
+
+def table(ports: Iterable[int]) -> list[dict[str, Any]]:
+    """The commands that make the table anew, with empty sets, for these public ports."""
+    chain = {"family": "inet", "table": TABLE, "type": "filter", "prio": -300, "policy": "accept"}
+    public = {"set": sorted(ports)}
+    masked = {"&": [_field("ip6", "saddr"), "ffff:ffff:ffff:ffff::"]}
+    drop = [{"counter": None}, {"drop": None}]
+    return [
+        {"add": {"table": {"family": "inet", "name": TABLE}}},
+        {"delete": {"table": {"family": "inet", "name": TABLE}}},
+        {"add": {"table": {"family": "inet", "name": TABLE}}},
+        _set(FOUR, "ipv4_addr"),
+        _set(SIX, "ipv6_addr"),
+        {"add": {"chain": {**chain, "name": "in", "hook": "prerouting"}}},
+        {"add": {"chain": {**chain, "name": "out", "hook": "output"}}},
+        _rule("in", _match(_field("tcp", "dport"), public), _match(_field("ip", "saddr"), f"@{FOUR}"), *drop),
+        _rule("in", _match(_field("tcp", "dport"), public), _match(masked, f"@{SIX}"), *drop),
+        _rule("in", _match(_field("tcp", "dport"), public), {"notrack": None}),
+        _rule("out", _match(_field("tcp", "sport"), public), {"notrack": None}),
+    ]
+
+
+def _element(target: Target, timeout_s: int | None) -> tuple[str, Any]:
+    address = target.partition("/")[0]
+    name = SIX if ":" in address else FOUR
+    return name, address if timeout_s is None else {"elem": {"val": address, "timeout": max(1, timeout_s)}}
+
+
+def elements(verb: str, targets: Mapping[Target, int | None]) -> list[dict[str, Any]]:
+    """Commands that `add` targets for so many seconds, or `delete` them (None)."""
+    by_set: dict[str, list[Any]] = {FOUR: [], SIX: []}
+    for target, timeout_s in targets.items():
+        name, element = _element(target, timeout_s)
+        by_set[name].append(element)
+    return [
+        {verb: {"element": {"family": "inet", "table": TABLE, "name": name, "elem": found}}}
+        for name, found in by_set.items()
+        if found
+    ]
+
+
+class Kernel:
+    """Carries out what is wanted on a thread of its own, so that nobody waits for `nft`; the newest wish counts."""
+
+    def __init__(self, ports: Iterable[int]) -> None:
+        self.problem = ""
+        self._ports = tuple(ports)
+        self._wanted: dict[Target, int] = {}  # until when, Unix seconds
+        self._now_s = 0
+        self._held: dict[Target, int] = {}
+        self._made = False
+        self._over = False
+        self._wake = threading.Condition()
+        self._fresh = False
+        self._thread = threading.Thread(target=self._work, name="nft", daemon=True)
+        self._thread.start()
+
+    def want(self, targets: Mapping[Target, int], now_s: int) -> None:
+        """These are to be dropped, each until that Unix second, and nobody else."""
+        with self._wake:
+            self._wanted, self._now_s, self._fresh = dict(targets), now_s, True
+            self._wake.notify()
+
+    def close(self) -> None:
+        """Take the table away."""
+        with self._wake:
+            self._over = True
+            self._wake.notify()
+        self._thread.join(2 * NFT_S_MAX)
+
+    def _work(self) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._fresh or self._over)
+                if self._over:
+                    break
+                wanted, now_s, self._fresh = self._wanted, self._now_s, False
+            try:
+                self.apply(wanted, now_s)
+                self.problem = ""
+            except NftError as error:
+                self._made, self._held = False, {}
+                if str(error) != self.problem:
+                    self.problem = str(error)
+                    log.error("the kernel takes no rules", reason=self.problem)
+        if self._made:
+            try:
+                _run([{"delete": {"table": {"family": "inet", "name": TABLE}}}])
+            except NftError as error:
+                log.warning("the table of the shield is left behind", reason=str(error))
+
+    def apply(self, wanted: Mapping[Target, int], now_s: int) -> None:
+        """Make the sets hold these. A table that somebody has taken away is made anew. Raises `NftError`."""
+        if not self._made:
+            if not wanted:
+                return
+            _run(table(self._ports))
+            self._made, self._held = True, {}
+        try:
+            self._change(wanted, now_s)
+        except NftError:
+            _run(table(self._ports))
+            self._held = {}
+            self._change(wanted, now_s)
+
+    def _change(self, wanted: Mapping[Target, int], now_s: int) -> None:
+        gone = {target: None for target, until_s in self._held.items() if target not in wanted and until_s > now_s + 1}
+        new = [target for target, until_s in wanted.items() if until_s > now_s and until_s > self._held.get(target, 0)]
+        longer = {target: None for target in new if self._held.get(target, 0) > now_s + 1}
+        for at in range(0, len(new), BATCH_MAX):
+            part = {target: wanted[target] - now_s for target in new[at : at + BATCH_MAX]}
+            again = {target: None for target in part if target in longer}
+            _run([*elements("delete", again), *elements("add", part)])
+        if gone:
+            _run(elements("delete", gone))
+        self._held = {target: until_s for target, until_s in wanted.items() if until_s > now_s}

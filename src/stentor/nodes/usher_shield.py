@@ -1,0 +1,202 @@
+"""The usher's shield: evidence in, a verdict and rules out. On a thread of its own, for hold waits for nobody."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from ipaddress import ip_network
+from typing import TypeVar
+
+import structlog
+
+from stentor.core.evidence import Evidence
+from stentor.core.proxies import networks
+from stentor.core.rules import Change, Decision, Rulebook, Wishes
+from stentor.core.verdict import Judge, Judgement
+from stentor.formats import blocked
+from stentor.formats.blocked import DROP, FAVOUR, LIMIT, Block
+from stentor.formats.evidence import BadEvidence, decode, key_of_target, target
+from stentor.io import nft
+from stentor.io.board import Board, BoardError
+from stentor.io.post import Receiver
+from stentor.model import board
+from stentor.nodes.guard import rules_path
+from stentor.settings import Settings
+
+TICK_S = 0.25
+TOLD_RULES_MAX = 400  # on the board, which bounds its values; workers have all of them
+STALE_MS = 5_000
+FAVOUR_MS = 10_000  # so long at least somebody is favoured
+T = TypeVar("T")
+log = structlog.get_logger()
+LOOPBACK = "127.0.0.0/8, ::1/128"
+ERROR = ""
+
+
+class UsherShield:
+    """`start` and `stop` once each. `hear` is told what becomes of rules, on the shield's own thread."""
+
+    def __init__(self, settings: Settings, values: Board, hear: Callable[[Sequence[Change]], None]) -> None:
+        self._settings, self._board, self._hear = settings, values, hear
+        self._evidence, self._judge, self._book = Evidence(), Judge(), Rulebook()
+        self._kernel_problem, self._kernel = self._make_kernel()
+        self._own = (*networks(LOOPBACK), *networks(settings.trusted_proxies))
+        self._revision = 0
+        self._told: tuple[board.Rule, ...] | None = None
+        self._written: dict[bytes, Block] = {}
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="shield", daemon=True)
+
+    def _make_kernel(self) -> tuple[str, nft.Kernel | None]:
+        settings = self._settings
+        if settings.shield_kernel == "off":
+            return "shield_kernel is off", None
+        if settings.proxy_protocol or any(not one.is_loopback for one in networks(settings.trusted_proxies)):
+            return "behind a proxy on another machine the kernel sees only the proxy", None
+        problem = nft.unavailable()
+        return problem, None if problem else nft.Kernel((settings.door_port, settings.edge_port))
+
+    def start(self) -> None:
+        before = self._get("rules", board.Rules)
+        if before is not None:
+            self._revision = before.revision
+            self._book.restore(before.rules, _now_ms())
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._over.set()
+        self._thread.join(5)
+        if self._kernel is not None:
+            self._kernel.close()
+
+    def _run(self) -> None:
+        try:
+            with contextlib.closing(Receiver(self._settings.shield_socket)) as receiver:
+                due_s = time.monotonic()
+                while not self._over.is_set():
+                    for data in receiver.receive(due_s - time.monotonic()):
+                        self._take(data)
+                    if time.monotonic() >= due_s:
+                        due_s = time.monotonic() + TICK_S
+                        self._try_tick()
+        except OSError as error:
+            log.error("no evidence can be received", error=str(error))
+
+    def _take(self, data: bytes) -> None:
+        try:
+            self._evidence.receive(decode(data), _mono_ms())
+        except BadEvidence as error:
+            log.warning("not evidence", reason=str(error))
+
+    def _try_tick(self) -> None:
+        try:
+            self.tick()
+        except (OSError, ValueError) as error:
+            log.error("the shield could not judge", error=str(error))
+
+    def tick(self) -> None:
+        """Judge, decide, tell, and have it carried out."""
+        edges = self._values("edge-", board.Edge)
+        judged = self._without_proxies(self._judge.receive(self._evidence.tick(_mono_ms()), edges_up=_are_up(edges)))
+        decision = self._book.receive(judged, _now_ms(), busy=self._busy(), wishes=self._wishes())
+        self._enforce(decision, judged.favoured if decision.share else frozenset())
+        self._tell(judged, decision)
+        self._hear(decision.changes)
+
+    def _without_proxies(self, judged: Judgement) -> Judgement:
+        """No rule is made against this machine or a listed proxy: all who come by it would be shut out."""
+        suspects = tuple(one for one in judged.suspects if not self._is_ours(target(one.key)))
+        return judged._replace(suspects=suspects)
+
+    def _is_ours(self, name: str) -> bool:
+        source = ip_network(name)
+        return any(source.version == own.version and source.overlaps(own) for own in self._own)
+
+    def _busy(self) -> float:
+        return 0.0
+
+    def _wishes(self) -> Wishes:
+        """What the crews want, of shows that are not over: nobody could take it back of one that is."""
+        desk = self._get("desk", board.Desk) or board.Desk()
+        shows = [show for show in desk.shows if show.wish != "cancel" and not self._is_over(show.id)]
+        return Wishes(
+            dry_run=any(show.dry_run for show in shows),
+            siege=any(show.siege for show in shows),
+            released=tuple(target for show in shows for target in show.released),
+        )
+
+    def _is_over(self, show: str) -> bool:
+        return self._get(f"ended-{show}", board.Stage) is not None
+
+    def _enforce(self, decision: Decision, favoured: frozenset[bytes]) -> None:
+        """Workers read a file; the kernel has only those who are shut out."""
+        until_ms = (_now_ms() // FAVOUR_MS + 2) * FAVOUR_MS
+        blocks = dict.fromkeys(favoured, Block(FAVOUR, until_ms)) | {
+            key_of_target(rule.target): Block(DROP if rule.action == "drop" else LIMIT, rule.until_ms)
+            for rule in decision.enforced
+        }
+        if blocks != self._written:
+            path = rules_path(self._settings)
+            scratch = path.with_name(f".{path.name}.{os.getpid()}")
+            scratch.write_bytes(blocked.encode(_now_ms(), blocks))
+            scratch.rename(path)
+            self._written = blocks
+        if self._kernel is not None:
+            dropped = {rule.target: rule.until_ms // 1000 for rule in decision.enforced if rule.action == "drop"}
+            self._kernel.want(dropped, _now_ms() // 1000)
+
+    def _tell(self, judged: Judgement, decision: Decision) -> None:
+        now_ms, wishes = _now_ms(), self._wishes()
+        shield = board.Shield(
+            now_ms,
+            verdict=judged.verdict,
+            since_ms=now_ms - (judged.at_ms - judged.since_ms),
+            level=decision.level,
+            signals=judged.signals,
+            sources=judged.sources,
+            joins=judged.joins,
+            completed=judged.completed,
+            rules=len(decision.enforced),
+            drops_by=self._drops_by(),
+            dry_run=wishes.dry_run,
+            siege=wishes.siege,
+            error=ERROR,
+            share=decision.share,
+        )
+        self._board.put("shield", shield)
+        rules = tuple(sorted(decision.rules, key=lambda rule: (not rule.enforced_ms, -rule.hits)))[:TOLD_RULES_MAX]
+        if rules != self._told:
+            self._told, self._revision = rules, self._revision + 1
+            self._board.put("rules", board.Rules(now_ms, self._revision, rules))
+
+    def _drops_by(self) -> str:
+        if self._kernel is None:
+            return f"workers: {self._kernel_problem}"
+        return f"workers: {self._kernel.problem}" if self._kernel.problem else "kernel"
+
+    def _values(self, prefix: str, kind: type[T]) -> Mapping[str, T]:
+        values = {key: self._get(key, kind) for key in self._board.keys(prefix)}
+        return {key: value for key, value in values.items() if value is not None}
+
+    def _get(self, key: str, kind: type[T]) -> T | None:
+        try:
+            return self._board.get(key, kind)
+        except BoardError as error:
+            log.warning("unreadable value on the board", error=str(error))
+            return None
+
+
+def _are_up(edges: Mapping[str, board.Edge]) -> bool:
+    """Whether somebody could listen at the moment."""
+    return any(_now_ms() - edge.at_ms < STALE_MS for edge in edges.values())
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _mono_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
