@@ -30,8 +30,6 @@ ROWS = 32_768
 _WAYS = 8
 _SLOT = struct.Struct("<II")  # tag, and the Unix second until which it counts; 0: free
 TABLE_BYTES = ROWS * _WAYS * _SLOT.size
-_STATUS, _CODE = 403, "challenge-needed"
-_TITLE = "Many come at once, so a little work is asked of whoever joins"
 _BUSY = Refused(
     503, "challenge-busy", "More solutions come than can be looked at; come again", retry_after_s=RETRY_AFTER_S
 )
@@ -111,9 +109,9 @@ class Challenger:
         wait = kept or form.stamp(self._key, Kind.WAIT, now_s // SLOT_S * SLOT_S, source)
         ready_s = int(wait.split(".")[1], 16) + 2 * SLOT_S
         return Needed(
-            _STATUS,
-            _CODE,
-            _TITLE,
+            form.STATUS,
+            form.CODE,
+            form.TITLE,
             bad.value,
             challenge=given,
             stamp=form.stamp(self._key, Kind.SOLVE, now_s, source, given.signature),

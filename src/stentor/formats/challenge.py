@@ -32,11 +32,14 @@ from stentor.formats import problem
 from stentor.formats.problem import Refused
 from stentor.model.http import Request, Response
 
+STATUS, CODE = 428, "challenge-needed"  # 403 would be for what is forged
+TITLE = "Many come at once, so a little work is asked of whoever joins"
 NUMBER_MAX = 250_000  # the price of a join: half of it in hashes, on average
 SALT_BYTES = 12
 SOLUTION_CHARS_MAX = 600
 _MAC_BYTES = 12
 _STAMP_CHARS_MAX = 64
+_STAMP_CHARS = frozenset("0123456789abcdefsw.")
 _ALGORITHM: Final = "SHA-256"
 _PREFIX_BITS = 64  # of an IPv6 source: whoever has one address has all of these
 
@@ -144,6 +147,11 @@ def text(given: Challenge, number: int) -> str:
     return base64.urlsafe_b64encode(json.dumps(fields).encode()).decode().rstrip("=")
 
 
+def hashes(found: Solution) -> bool:
+    """Whether the number is the one that is sought, whoever made the challenge: what a solver goes by."""
+    return hashlib.sha256(f"{found.salt}{found.number}".encode()).hexdigest() == found.challenge
+
+
 def solves(key: bytes, found: Solution) -> bool:
     """Whether it is right; the signature is gone by, so that nobody else's challenges count."""
     payload: PayloadType = {
@@ -172,6 +180,18 @@ class Needed(Refused):
             return answer
         fields = json.loads(answer.body or b"{}") | {"challenge": self.challenge.fields(), "stamp": self.stamp}
         return Response(answer.status, answer.headers, json.dumps(fields).encode())
+
+
+def for_players(show: str) -> Response:
+    """What a player is told, which can neither solve nor wait."""
+    detail = f"a player cannot do it: a browser gets its address for players at /s/{show}/wait"
+    return problem.refusal(STATUS, CODE, TITLE, detail)
+
+
+def wait_stamp(request: Request) -> str:
+    """What a page without JavaScript comes back with; "" if it cannot be one, for it is written into the page again."""
+    found = request.query.get("stamp", "")
+    return found if len(found) <= _STAMP_CHARS_MAX and _STAMP_CHARS.issuperset(found) else ""
 
 
 def sent(request: Request) -> tuple[str, str]:

@@ -71,14 +71,16 @@ class Challenges:
         key = hashlib.blake2b(key=secret, person=_PERSON, digest_size=32).digest()
         return Challenger(key, memoryview(table), random.SystemRandom())
 
-    def held(self, request: Request) -> Refused | None:
-        """None: who asks may join, as far as this goes. A place is known by its own signature, and asked nothing."""
-        if self._challenger is None or request.query.get("place"):
-            return None
-        if not self.asked_of_all and not self._covers(request.source):
+    def asks(self, source: str) -> bool:
+        """Whether a stranger from there has to solve one."""
+        return self._challenger is not None and (self.asked_of_all or self._covers(source))
+
+    def receive(self, request: Request, source: str) -> Refused | None:
+        """None: who asks may join, as far as this goes."""
+        if self._challenger is None:
             return None
         solution, stamp = form.sent(request)
-        return self._challenger.receive(solution, stamp, request.source, int(time.time()), time.monotonic())
+        return self._challenger.receive(solution, stamp, source, int(time.time()), time.monotonic())
 
 
 def _shared(path: Path, size: int) -> mmap.mmap:
