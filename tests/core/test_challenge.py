@@ -66,6 +66,14 @@ def test_a_solution_lets_in_once() -> None:
     assert (door.challenged, door.solved) == (2, 1)
 
 
+@pytest.mark.parametrize("digits", [1, 2, 3, 4])
+def test_solutions_may_be_padded_or_not(digits: int) -> None:
+    made = form.make(KEY, bytes(12), 10 ** (digits - 1))
+    bare = form.text(made, 10 ** (digits - 1))
+    padded = bare + "=" * (-len(bare) % 4)
+    assert form.parse(padded) == form.parse(bare) == form.parse(padded.replace("-", "+").replace("_", "/"))
+
+
 def test_a_solution_counts_once_in_all_workers() -> None:
     table = bytearray(TABLE_BYTES)
     one, other = challenger(table), challenger(table, seed=1)

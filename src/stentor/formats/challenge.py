@@ -135,7 +135,8 @@ def parse(text: str) -> Solution:
     if len(text) > SOLUTION_CHARS_MAX:
         raise BadSolution("it is too long")
     try:
-        raw = base64.urlsafe_b64decode(text.replace("+", "-").replace("/", "_").rstrip("=") + "=" * (-len(text) % 4))
+        bare = text.replace("+", "-").replace("/", "_").rstrip("=")
+        raw = base64.urlsafe_b64decode(bare + "=" * (-len(bare) % 4))
         return msgspec.json.decode(raw, type=Solution)
     except (ValueError, binascii.Error, msgspec.DecodeError) as error:
         raise BadSolution(f"it cannot be read: {error}") from None
