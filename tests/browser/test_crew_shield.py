@@ -54,7 +54,7 @@ def test_the_verdict_with_its_evidence_in_words(browse: Browse, desk: Desk) -> N
     notes = page.locator("#shield-notes")
     for words in (
         "In 10 s: 9,800 joins asked for by about 420 sources; 3 played.",
-        "A network may join 12 times in 10 s.",
+        "A source without a ticket may join 12 times in 10 s, unless it is known to behave.",
         "The kernel drops whom a rule shuts out",
         "In rehearsal: wrong in 0 of 300 rehearsed crowds.",
     ):

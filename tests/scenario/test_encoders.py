@@ -203,4 +203,8 @@ async def test_an_encoder_that_comes_again_and_again_is_slowed(monkeypatch):
             assert (await held.answer(head, b"x")).startswith(b"HTTP/1.0 200 OK")
             await until(lambda: len(made.stage._by_session) == 1)
         assert loop.time() - start >= 3 * 0.3
-        assert strength(await made.listen(), ANN) > HEARD
+        for _ in range(20):  # the machine may be busy
+            if strength(await made.listen(), ANN) > HEARD:
+                break
+        else:
+            raise AssertionError("Ann is not heard any more")

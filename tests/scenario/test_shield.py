@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stentor.io import nft
+from stentor.io.board import Board
 from stentor.model import board
+from stentor.nodes.guard import shut_out
 from support import netns
 from support.netns import ENVIRON, entered
+from support.running import until
 from support.siege import House, Outcome, house
 
 pytestmark = [pytest.mark.scenario, pytest.mark.skipif(bool(netns.missing()), reason=netns.missing())]
@@ -68,4 +73,55 @@ def test_slow_requests_are_shut_out_by_the_kernel(place: House) -> None:
     with entered(place.cable.house):
         counted = subprocess.run(["nft", "list", "chain", "inet", nft.TABLE, "in"], env=ENVIRON, capture_output=True)
     assert b"counter packets 0" not in counted.stdout.splitlines()[2], counted.stdout
+    assert_nobody_was_harmed(outcome)
+
+
+def test_ab_is_found_and_shut_out_while_mpv_plays_on(place: House, tmp_path: Path) -> None:
+    """ApacheBench asks for tickets as fast as it gets them; the player hears every chunk."""
+    played = tmp_path / "mpv.wav"
+    on_air = place.on_air
+    mpv = on_air.spawn(
+        *("mpv", "--no-config", "--really-quiet", "--no-video", "--ao=pcm", f"--ao-pcm-file={played}"),
+        on_air.mount("mp3"),
+    )
+    on_air.heard_at_least(played, 100_000)
+    url = f"http://{netns.HOUSE}:{place.running.settings.door_port}/s/{on_air.made.show}/join"
+    with entered(place.cable.world):
+        flood = subprocess.Popen(
+            ["timeout", "20", "ab", "-q", "-n", "200000", "-c", "20", "-p", "/dev/null", url],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    try:
+        until(lambda: shut_out(place.running.settings).get(f"{netns.WORLD}/32"), "its address is shut out")
+        assert Board(place.running.settings.board_dir).get("shield", board.Shield).verdict is board.Verdict.ATTACK
+        before = played.stat().st_size
+        on_air.heard_at_least(played, before + 4 * 88_200)  # two seconds and more
+        assert mpv.poll() is None
+    finally:
+        flood.kill()
+        flood.wait()
+        mpv.kill()
+    assert on_air.edge().skips == 0 and on_air.edge().drops == 0
+
+
+@pytest.mark.skipif(shutil.which("slowhttptest") is None, reason="slowhttptest is not installed")
+def test_slowhttptest_is_found_and_shut_out_among_people(place: House) -> None:
+    """Four hundred requests that never end, from one address; its own rule is made in spite of the one before."""
+    url = f"http://{netns.HOUSE}:{place.running.settings.door_port}/"
+    argv = ["slowhttptest", "-H", "-c", "400", "-r", "200", "-i", "1", "-l", "15", "-u", url]
+    slow: list[subprocess.Popen[bytes]] = []
+
+    def attack() -> None:
+        place.on_air.ask(lambda admin: admin.release(place.on_air.made.show, f"{netns.WORLD}/32"))
+        until(lambda: not shut_out(place.running.settings), "nobody is shut out")
+        place.on_air.ask(lambda admin: admin.release(place.on_air.made.show, clear=True))
+        with entered(place.cable.world):
+            slow.append(subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        until(lambda: shut_out(place.running.settings).get(f"{netns.WORLD}/32"), "its address is shut out")
+
+    outcome = place.rehearse(PEOPLE, 16, attack)
+    slow[0].kill()
+    slow[0].wait()
+    assert board.Verdict.ATTACK in outcome.watch.verdicts()
     assert_nobody_was_harmed(outcome)

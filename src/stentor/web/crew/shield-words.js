@@ -43,7 +43,7 @@ export function notes({ shield, show }) {
   const { joins = 0, sources = 0, completed = 0, share = 0 } = shield;
   return [
     joins ? `In 10 s: ${count(joins, "join", "joins")} asked for by about ${count(sources, "source", "sources")}; ${completed.toLocaleString()} played.` : "",
-    share ? `A network may join ${count(share, "time", "times")} in 10 s.` : "",
+    share ? `A source without a ticket may join ${count(share, "time", "times")} in 10 s, unless it is known to behave.` : "",
     shield.siege || show.siege ? "Siege: only tickets and those who come back are let in." : "",
     shield.dry_run || show.dry_run ? "Dry run: rules are made and written down, nobody is shut out." : "",
     dropWords(shield.drops_by),
