@@ -39,7 +39,6 @@ _LAMPS = {
     Phase.ENDED: ("off", "Off air"),
     Phase.CANCELLED: ("off", "Cancelled"),
 }
-_LABELS = {Gate.GATHERING: "Take part in the draw", Gate.FREE: "Come in"}
 _DRAW_FIELDS = ("commit", "base_s", "beacon_name", "key", "beacon", "root", "places")
 _FIRST_DIGITS_MAX = 10
 _NO_NUMBER = refusal(400, "bad-from", "Bad Request", "from is a number of places")
@@ -144,14 +143,13 @@ def _places(request: Request, show: str, view: View) -> Response:
 def _wait(request: Request, show: str, place: str, view: View, now_ms: int) -> Response:
     about, waits, stamp = view.about(show), view.look(show, place), challenge.wait_stamp(request)
     kept = NOT_KEPT if place or stamp else FOR_A_SECOND
-    if isinstance(waits, Waits) and not place and (view.asks() or stamp):
-        waits = waits._replace(turn=False)
     if page.wants_json(request):
         if isinstance(waits, Refused):
             return waits.response()
         return _place(view.join(show, place, Want.HERE)) if place else _public(waits)
     values = _head(about, "" if about.phase in _OVER else _refresh(waits, about, now_ms))
-    body = _over(about) if about.phase in _OVER else _body(show, place, waits, about, now_ms, stamp)
+    asked = stamp or (None if view.asks() else "")
+    body = _over(about) if about.phase in _OVER else _body(show, place, waits, about, now_ms, asked)
     filled = view.page(values | {"body": body})
     shown = page.page(filled, request, view.origins, kept, with_form=True)
     headers: Headers = shown.headers if place else (*shown.headers, _VARY)
@@ -228,19 +226,21 @@ def _over(about: About) -> str:
     return _sentences(("The show has ended.",)) + f'<p><a href="/s/{html.escape(about.id)}">Its recording</a></p>'
 
 
-def _body(show: str, place: str, waits: Waits | Refused, about: About, now_ms: int, stamp: str = "") -> str:
+def _body(show: str, place: str, waits: Waits | Refused, about: About, now_ms: int, stamp: str | None = "") -> str:
+    """`stamp` goes into the form; None: there has to be one for the form, but there is none yet."""
     if isinstance(waits, Refused):
         again = f'<p><a class="button" href="/s/{html.escape(show)}/wait">Back to the line</a></p>'
         return _sentences((waits.title + ".", waits.detail)) + again
     if _is_early(waits, about):
         left = waiting.countdown_words((about.opens_at_ms - now_ms) / 1000)
         return _figures(Words("Until the doors open", left, "", ("This page looks again by itself.",)))
+    if waits.turn and not place and stamp != "":
+        return _form(show, waits, stamp or "")
     if waits.turn:
         return _player(show, place)
     if place:
         return _figures(waiting.say(waits, now_ms))
-    said = "" if waits.state is Gate.FREE else _figures(waiting.say_public(waits, now_ms))
-    return said + _form(show, waits, stamp)
+    return _figures(waiting.say_public(waits, now_ms)) + _form(show, waits, stamp or "")
 
 
 def _player(show: str, place: str) -> str:
@@ -253,7 +253,7 @@ def _player(show: str, place: str) -> str:
 def _form(show: str, waits: Waits, stamp: str) -> str:
     if waits.state is Gate.CLOSED:
         return ""
-    label = _LABELS.get(waits.state, "Get in line")
+    label = "Come in" if waits.turn else "Take part in the draw" if waits.state is Gate.GATHERING else "Get in line"
     action = html.escape(f"/s/{show}/wait" + (f"?stamp={stamp}" if stamp else ""))
     return f'<form method="post" action="{action}"><button class="button strong">{label}</button></form>'
 
