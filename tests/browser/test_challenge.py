@@ -71,7 +71,7 @@ def test_where_a_solution_does_not_count_another_is_worked_out(browse: Browse, a
 
 def test_the_worker_finds_what_the_door_has_hidden(browse: Browse, station: Station) -> None:
     page = browse(station.url)
-    made = [challenge.make(bytes(32), random.randbytes(12), number) for number in (0, 9, 10, 99_999)]
+    made = [challenge.make(bytes(32), random.randbytes(12), number, 99_999) for number in (0, 9, 10, 99_999)]
     found = page.evaluate(
         """(all) => Promise.all(all.map((challenge) => new Promise((resolve) => {
           const worker = new Worker("/assets/00000000/listen/solver.js");

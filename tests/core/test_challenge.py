@@ -68,7 +68,7 @@ def test_a_solution_lets_in_once() -> None:
 
 @pytest.mark.parametrize("digits", [1, 2, 3, 4])
 def test_solutions_may_be_padded_or_not(digits: int) -> None:
-    made = form.make(KEY, bytes(12), 10 ** (digits - 1))
+    made = form.make(KEY, bytes(12), 10 ** (digits - 1), 10_000)
     bare = form.text(made, 10 ** (digits - 1))
     padded = bare + "=" * (-len(bare) % 4)
     assert form.parse(padded) == form.parse(bare) == form.parse(padded.replace("-", "+").replace("_", "/"))
@@ -100,7 +100,7 @@ def test_challenges_of_another_key_do_not_count() -> None:
     forger, door = challenger(key=OTHER_KEY), challenger()
     asked = ask(forger)
     assert needed(door.receive(solve(asked), asked.stamp, SOURCE, NOW_S, 0.0)).detail == Bad.FORGED
-    given = form.make(OTHER_KEY, bytes(12), 7)
+    given = form.make(OTHER_KEY, bytes(12), 7, 50)
     stamp = form.stamp(KEY, form.Kind.SOLVE, NOW_S, SOURCE, given.signature)
     assert needed(door.receive(form.text(given, 7), stamp, SOURCE, NOW_S, 0.0)).detail == Bad.WRONG
 

@@ -18,6 +18,7 @@ from stentor.formats import challenge as form
 from stentor.formats.challenge import BadSolution, Challenge, Kind, Needed
 from stentor.formats.problem import Refused
 
+HASHES = 125_000  # that a join costs, on average; settings may say otherwise
 POOL = 1_024
 MADE_AT_ONCE = 64
 LIFE_S = 120  # from the giving to the taking of a solution
@@ -76,10 +77,11 @@ class Spent:
 
 
 class Challenger:
-    """Of one worker. `key` is the same in all of them; times are Unix seconds, but `clock_s` never steps."""
+    """Of one worker. `key` is the same in all of them, `hashes` the price on average; times
+    are Unix seconds, but `clock_s` never steps."""
 
-    def __init__(self, key: bytes, table: bytearray | memoryview, rng: Random) -> None:
-        self._key, self._rng, self._spent = key, rng, Spent(table)
+    def __init__(self, key: bytes, table: bytearray | memoryview, rng: Random, hashes: int = HASHES) -> None:
+        self._key, self._rng, self._spent, self._number_max = key, rng, Spent(table), 2 * hashes
         self._pool: deque[Challenge] = deque()
         self._looks = Budget(SOLUTIONS_PER_S, 1.0)
         self._waits = Budget(WAITS_PER_S, 1.0)
@@ -91,7 +93,8 @@ class Challenger:
             self._pool.append(self._make())
 
     def _make(self) -> Challenge:
-        return form.make(self._key, self._rng.randbytes(form.SALT_BYTES), self._rng.randrange(0, form.NUMBER_MAX))
+        salt, number = self._rng.randbytes(form.SALT_BYTES), self._rng.randrange(0, self._number_max + 1)
+        return form.make(self._key, salt, number, self._number_max)
 
     def receive(self, solution: str, stamp: str, source: str, now_s: int, clock_s: float) -> Refused | None:
         """What a join brings with it; -> None: it may come in, or what it has to do first."""

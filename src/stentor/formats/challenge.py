@@ -20,10 +20,12 @@ import hashlib
 import hmac
 import ipaddress
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlencode
 
 import msgspec
 from altcha.v1 import ChallengeOptions, PayloadType, create_challenge, verify_solution
@@ -34,7 +36,7 @@ from stentor.model.http import Request, Response
 
 STATUS, CODE = 428, "challenge-needed"  # 403 would be for what is forged
 TITLE = "Many come at once, so a little work is asked of whoever joins"
-NUMBER_MAX = 250_000  # the price of a join: half of it in hashes, on average
+SOLVED_MAX = 4_000_000  # more work is not done by `solve`
 SALT_BYTES = 12
 SOLUTION_CHARS_MAX = 600
 _MAC_BYTES = 12
@@ -52,15 +54,16 @@ class Kind(StrEnum):
 
 
 class Challenge(NamedTuple):
-    """Hex, but for the salt's last character."""
+    """Hex, but for the salt's last character. Half of `maxnumber` hashes are the price of a join, on average."""
 
     salt: str
     challenge: str
     signature: str
+    maxnumber: int
 
     def fields(self) -> dict[str, str | int]:
         """By the names of altcha's protocol."""
-        return {"algorithm": _ALGORITHM, **self._asdict(), "maxnumber": NUMBER_MAX}
+        return {"algorithm": _ALGORITHM, **self._asdict()}
 
 
 class Solution(msgspec.Struct, frozen=True):
@@ -96,13 +99,13 @@ def network(source: str) -> bytes:
     return address.packed
 
 
-def make(key: bytes, salt: bytes, number: int) -> Challenge:
+def make(key: bytes, salt: bytes, number: int, number_max: int) -> Challenge:
     """A challenge that `number` solves."""
     options = ChallengeOptions(
-        algorithm=_ALGORITHM, max_number=NUMBER_MAX, hmac_key=key, salt=salt.hex(), number=number
+        algorithm=_ALGORITHM, max_number=number_max, hmac_key=key, salt=salt.hex(), number=number
     )
     made = create_challenge(options)
-    return Challenge(made.salt, made.challenge, made.signature)
+    return Challenge(made.salt, made.challenge, made.signature, number_max)
 
 
 def stamp(key: bytes, kind: Kind, at_s: int, source: str, subject: str = "") -> str:
@@ -144,13 +147,26 @@ def parse(text: str) -> Solution:
 
 def text(given: Challenge, number: int) -> str:
     """What a solver sends back."""
-    fields = {"algorithm": _ALGORITHM, **given._asdict(), "number": number}
+    fields = given.fields() | {"number": number}
     return base64.urlsafe_b64encode(json.dumps(fields).encode()).decode().rstrip("=")
 
 
-def hashes(found: Solution) -> bool:
-    """Whether the number is the one that is sought, whoever made the challenge: what a solver goes by."""
-    return hashlib.sha256(f"{found.salt}{found.number}".encode()).hexdigest() == found.challenge
+def solve(asked: Mapping[str, Any]) -> str:
+    """`asked`: the fields of a `Needed`. -> what is to be added to the query of the join; "" if there is no solution.
+    It takes as long as it takes: half a second for the default."""
+    try:
+        fields, stamp = asked["challenge"], str(asked["stamp"])
+        salt, hashed, signature = (str(fields[name]) for name in ("salt", "challenge", "signature"))
+        given = Challenge(salt, hashed, signature, min(fields["maxnumber"], SOLVED_MAX))
+    except (KeyError, TypeError):
+        return ""
+    start = hashlib.sha256(given.salt.encode())
+    for number in range(given.maxnumber + 1):
+        tried = start.copy()
+        tried.update(b"%d" % number)
+        if tried.hexdigest() == given.challenge:
+            return urlencode({"solution": text(given, number), "stamp": stamp})
+    return ""
 
 
 def solves(key: bytes, found: Solution) -> bool:

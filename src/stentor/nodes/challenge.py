@@ -7,7 +7,6 @@ import mmap
 import os
 import random
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -28,16 +27,11 @@ _PERSON = b"door-challenge"
 log = structlog.get_logger()
 
 
-def _nobody(source: str) -> bool:
-    return False
-
-
 class Challenges:
-    """`covers` tells of a source whether a rule asks it to solve one, whatever the level. Without key or table nobody
-    is asked: the door stays open rather than shut."""
+    """Without key or table nobody is asked: the door stays open rather than shut."""
 
-    def __init__(self, settings: Settings, values: Board, covers: Callable[[str], bool] = _nobody) -> None:
-        self._settings, self._values, self._covers = settings, values, covers
+    def __init__(self, settings: Settings, values: Board) -> None:
+        self._settings, self._values = settings, values
         self._challenger: Challenger | None = None
         self._problem = ""
         self.asked_of_all = False
@@ -52,10 +46,11 @@ class Challenges:
 
     def look(self) -> None:
         """Follow the usher, and make some challenges for later."""
-        shield = get(self._values, "shield", board.Shield)
-        self.asked_of_all = shield is not None and shield.challenge and time.time() - shield.at_ms / 1000 < FRESH_S
-        if self._challenger is None:
+        if self._challenger is None and self._settings.challenge_hashes:
             self._challenger = self._build()
+        shield = get(self._values, "shield", board.Shield)
+        fresh = shield is not None and time.time() - shield.at_ms / 1000 < FRESH_S
+        self.asked_of_all = self._challenger is not None and fresh and shield is not None and shield.challenge
         if self._challenger is not None:
             self._challenger.refill()
 
@@ -69,11 +64,7 @@ class Challenges:
                 log.error("nobody can be asked to solve anything", reason=self._problem)
             return None
         key = hashlib.blake2b(key=secret, person=_PERSON, digest_size=32).digest()
-        return Challenger(key, memoryview(table), random.SystemRandom())
-
-    def asks(self, source: str) -> bool:
-        """Whether a stranger from there has to solve one."""
-        return self._challenger is not None and (self.asked_of_all or self._covers(source))
+        return Challenger(key, memoryview(table), random.SystemRandom(), self._settings.challenge_hashes)
 
     def receive(self, request: Request, source: str) -> Refused | None:
         """None: who asks may join, as far as this goes."""

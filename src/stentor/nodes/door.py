@@ -163,7 +163,7 @@ class Door:
         if self._guard.besieged:
             return shed.BESIEGED
         asks = (
-            request.path.count("/") == _OF_A_SHOW and self._challenges.asks(source) and not self._guard.favours(source)
+            request.path.count("/") == _OF_A_SHOW and self._challenges.asked_of_all and not self._guard.favours(source)
         )
         if asks and not request.query.get("stamp"):
             return self._challenged(request, source)
