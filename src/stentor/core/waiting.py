@@ -166,11 +166,13 @@ def _refused_page(request: Request, show: str, refused: Refused, view: View, now
     return Response(refused.status if shown.status == 200 else shown.status, (*shown.headers, *retry), shown.body)
 
 
-def challenged(request: Request, show: str, needed: Needed, view: View, now_ms: int) -> Response:
+def challenged(request: Request, show: str, needed: Needed | Refused, view: View, now_ms: int) -> Response:
     """For whoever has sent the form, and has to do something first. A page without JavaScript can only wait: it comes
     back by itself, with a stamp that is then old enough."""
     if page.wants_json(request):
         return needed.response()
+    if not isinstance(needed, Needed):
+        return _refused_page(request, show, needed, view, now_ms)
     address = html.escape(f"/s/{show}/wait?stamp={needed.wait_stamp}")
     again = f'<meta http-equiv="refresh" content="{needed.wait_s}; url={address}">'
     lines = (

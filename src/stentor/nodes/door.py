@@ -162,14 +162,17 @@ class Door:
             return None
         if self._guard.besieged:
             return shed.BESIEGED
-        asks = (
-            request.path.count("/") == _OF_A_SHOW and self._challenges.asked_of_all and not self._guard.favours(source)
-        )
+        asks = self._asks(request, source)
         if asks and not request.query.get("stamp"):
             return self._challenged(request, source)
         if not self._guard.shares(source):
             return shed.SHARED_OUT
         return self._challenged(request, source) if asks else None
+
+    def _asks(self, request: Request, source: str) -> bool:
+        """Whether this stranger has to solve something first: not who is known to behave."""
+        is_of_a_show = request.path.count("/") == _OF_A_SHOW
+        return is_of_a_show and self._challenges.asked_of_all and not self._guard.favours(source)
 
     def _challenged(self, request: Request, source: str) -> Response | None:
         """None: what a join brought with it was right."""
@@ -178,11 +181,9 @@ class Door:
             self._telling.count(source, "solved")
             return None
         _, _, show, what = request.path.split("/")
-        if not isinstance(needed, Needed) or what == "join":
-            return needed.response()
         if what == "wait":
             return waiting.challenged(request, show, needed, self._line_view, time.time_ns() // 1_000_000)
-        return for_players(show)
+        return for_players(show) if isinstance(needed, Needed) and what != "join" else needed.response()
 
     def put_off(self, request: Request) -> Response | None:
         if not shed.is_put_off(request.path):
