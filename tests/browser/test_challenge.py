@@ -69,6 +69,21 @@ def test_where_a_solution_does_not_count_another_is_worked_out(browse: Browse, a
     assert other.solved == 1 and len(joins(asking)) == 3
 
 
+def test_an_audio_element_gets_a_ticket_for_what_the_page_has_worked_out(browse: Browse, asking: Station) -> None:
+    page = browse(asking.url)
+    page.evaluate(
+        """async () => {
+          const { Entry } = await import("/assets/00000000/listen/entry.js");
+          const { Mp3 } = await import("/assets/00000000/listen/mp3.js");
+          const entry = new Entry({ show: "night", kept: () => null });
+          window.heard = document.createElement("audio");
+          const now = () => ({ verdict: { level: 2 } });
+          new Mp3({ audio: heard, show: "night", entry, edges: [location.origin], now }).start().catch(() => {});
+        }"""
+    )
+    until(page, r"/\/live\/[0-9a-f]{64}\/mp3$/.test(heard.src)")
+
+
 def test_the_worker_finds_what_the_door_has_hidden(browse: Browse, station: Station) -> None:
     page = browse(station.url)
     made = [challenge.make(bytes(32), random.randbytes(12), number, 99_999) for number in (0, 9, 10, 99_999)]

@@ -15,9 +15,10 @@ export class Mp3 {
   /** In the listener's gesture: once loaded in it, the element may be played after a wait. */
   async start() {
     const { gate = "free", verdict } = this.now() ?? {};
-    const ticket = gate !== "free" || verdict?.level >= DOUBT ? await this.#wait() : "";
+    const asks = verdict?.level >= DOUBT;
+    const ticket = gate !== "free" || asks ? await this.#wait() : "";
     const { query } = this.entry;
-    this.audio.src = ticket && !query ? `${this.edges[0]}/live/${ticket}/mp3` : `/s/${this.show}/listen.mp3${query}`;
+    this.audio.src = asks && !query ? `${this.edges[0]}/live/${ticket}/mp3` : `/s/${this.show}/listen.mp3${query}`;
     await this.audio.play();
   }
 
