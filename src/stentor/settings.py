@@ -51,6 +51,9 @@ class Settings:
     shield_kernel: str = _setting(
         "auto", "Whether the kernel (nftables) drops whom the shield shuts out: auto, where it may; off, workers only."
     )
+    challenge_hashes: int = _setting(
+        125_000, "Hashes that joining costs a stranger, on average, while an attack cannot be ruled out; 0: none."
+    )
     metrics_token: str = _setting("", "Bearer token for GET /crew/metrics; empty: no metrics are served.")
     advertise: str = _setting(
         "", "Comma-separated IP addresses offered to speakers' browsers; empty: all of this machine."
@@ -106,6 +109,7 @@ class Settings:
             _are_networks(self.trusted_proxies), "trusted_proxies: a comma-separated list of networks, as 10.0.0.0/8"
         )
         _require(self.shield_kernel in ("auto", "off"), "shield_kernel is auto or off")
+        _require(0 <= self.challenge_hashes <= 2_000_000, "challenge_hashes is 0, for none, to 2000000")
         _require(self.listeners_max >= 1, "listeners_max must be 1 or more")
         _require(self.capacity >= 0, "capacity must be 0, for what is measured, or more")
         _require(self.calls_per_s >= 1, "calls_per_s must be 1 or more")

@@ -16,11 +16,13 @@ from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import av
 import numpy as np
 
 import stentor.web
+from stentor.core.challenge import Challenger
 from stentor.formats import emsg
 from stentor.formats.chunks import HOLD_PERIOD_SAMPLES, Hold, header
 from stentor.formats.problem import CONTENT_TYPE, problem
@@ -102,6 +104,7 @@ class Station:
         self.headers_sent: dict[str, bytes] = {name: header(BY_NAME[name]) for name in self.programs}
         self.publish_lag_s = 0.01
         self.end_n = 0
+        self.challenger: Challenger | None = None  # what strangers are asked
         self.dark = False  # nothing answers on the media port
         self.cuts = 0
         self.grouping = (1, 1, 0)  # (chunks at a time before chunk n, from it on, n)
@@ -225,7 +228,8 @@ class Station:
             }
             answer(request, json.dumps(body).encode(), "application/json")
         elif path == f"/s/{SHOW}/join":
-            self._join(request, query.partition("place=")[2], takes_place=True)
+            if not self._challenged(request, dict(parse_qsl(query))):
+                self._join(request, query.partition("place=")[2], takes_place=True)
         elif path.startswith(f"/s/{SHOW}/place/"):
             self._join(request, path.rpartition("/")[2], takes_place=False)
         elif path == f"/s/{SHOW}/listen.mp3":
@@ -235,6 +239,16 @@ class Station:
             answer(request, served(file), TYPES[file.suffix])
         else:
             refuse(request, 404, "not-found")
+
+    def _challenged(self, request: BaseHTTPRequestHandler, query: dict[str, str]) -> bool:
+        if self.challenger is None or "place" in query:
+            return False
+        sent = query.get("solution", ""), query.get("stamp", "")
+        needed = self.challenger.receive(*sent, "127.0.0.1", int(time.time()), time.monotonic())
+        if needed is not None:
+            response = needed.response()
+            answer(request, response.body or b"", CONTENT_TYPE, status=response.status)
+        return needed is not None
 
     def _join(self, request: BaseHTTPRequestHandler, place: str, *, takes_place: bool) -> None:
         """As the door does, by what `now` says of the line."""

@@ -4,12 +4,13 @@ import asyncio
 import io
 import json
 from collections.abc import Callable
+from urllib.parse import parse_qsl
 
 import pytest
 
 from stentor.clients.links import BadLink, Link
 from stentor.clients.listen import Listener
-from stentor.formats import chunks
+from stentor.formats import challenge, chunks
 from stentor.formats.problem import CONTENT_TYPE, problem
 from stentor.model.grid import Grid
 from stentor.model.rendition import OPUS
@@ -160,6 +161,27 @@ def test_bad_links_are_refused(url: str) -> None:
 
 def waits(place: str) -> bytes:
     return respond(json.dumps({"place": place, "next_poll_ms": 1}).encode(), "202 Accepted")
+
+
+def ask_for_work(code: str = "challenge-needed", number: int = 9) -> bytes:
+    given = challenge.make(bytes(32), bytes(12), number, 10)
+    fields = json.loads(problem(428, code, code)) | {"challenge": given.fields(), "stamp": "s.1.ab"}
+    return respond(json.dumps(fields).encode(), "428 Precondition Required", CONTENT_TYPE)
+
+
+def test_what_the_door_asks_for_first_is_done():
+    station = Station(lambda n: stream(1, *range(1, END_N)), line=[ask_for_work()])
+    listener = asyncio.run(station.hear())
+    asked = [path for path in station.asked if "/join" in path]
+    found = dict(parse_qsl(asked[1].partition("?")[2]))
+    assert len(asked) == 2 and found["stamp"] == "s.1.ab"
+    assert challenge.parse(found["solution"]).number == 9
+    assert listener.fine
+
+
+def test_what_cannot_be_done_is_said():
+    listener = asyncio.run(Station(line=[refuse(428, "challenge-needed")] * 9).hear())
+    assert "challenge-needed" in listener.problem
 
 
 def test_who_waits_in_line_comes_again_with_the_same_place():

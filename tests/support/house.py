@@ -23,8 +23,8 @@ SHOW = board.Show(id="show-1", title="A talk", starts_at_ms=2_000, opens_at_ms=1
 class House:
     """The door's pages, unless `changes` say otherwise, and one show."""
 
-    def __init__(self, base: Path, show: board.Show = SHOW, **changes: Any) -> None:
-        self.settings = Settings(data_dir=base / "data", run_dir=base / "run")
+    def __init__(self, base: Path, show: board.Show = SHOW, hashes: int = 100, **changes: Any) -> None:
+        self.settings = Settings(data_dir=base / "data", run_dir=base / "run", challenge_hashes=hashes)
         self.board = Board(self.settings.board_dir)
         self.board.put("desk", board.Desk(1, (show,)))
         self.board.put("now-show-1", board.Now(at_ms=1, text='{"phase":"open"}'))

@@ -22,6 +22,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from stentor.formats import challenge
+
 CONNECTIONS_MAX = 12_000
 ANSWER_S_MAX = 10.0
 HEAD_BYTES_MAX = 65_536
@@ -180,17 +182,12 @@ async def ticket(part: Part, source: str, headers: Headers = ()) -> str:
         code = str(found.get("type", status)).rpartition("/")[2]
         if found.get("challenge"):
             part.counts["challenged"] += 1
-            solved = await asyncio.to_thread(solve, found["challenge"])
+            solved = await asyncio.to_thread(challenge.solve, found)
             continue
         part.refuse(f"{status} {code}")
         fails += 1
         await asyncio.sleep(part.rng.uniform(0, min(BACK_S_MAX, 2**fails)))
     raise Refused("never let in")
-
-
-def solve(challenge: dict[str, Any]) -> str:
-    """What the page's worker does; -> what goes into the query."""
-    raise Refused(f"cannot solve {sorted(challenge)}")
 
 
 async def listen(part: Part, source: str, text: str, until: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+
+from stentor.formats import challenge
 
 BODY_BYTES_MAX = 256 * 1024  # of a page or an answer in JSON
 RETRY_AFTER_S_MAX = 10.0
@@ -31,6 +34,14 @@ class Refused(Exception):
     def __init__(self, reason: str, *, final: bool, retry_after_s: float = 1.0) -> None:
         super().__init__(reason)
         self.final, self.retry_after_s = final, retry_after_s
+
+
+class Asked(Refused):
+    """Whoever joins has to do some work first; `fields` say which (formats/challenge.py)."""
+
+    def __init__(self, reason: str, fields: dict[str, Any]) -> None:
+        super().__init__(reason, final=True)
+        self.fields = fields
 
 
 class InLine(Refused):
@@ -75,17 +86,24 @@ def check(response: httpx.Response, body: bytes) -> None:
     reason = f"{response.status_code} from {response.url.host}:{response.url.port or ''}"
     if response.headers.get("content-type", "").startswith("application/problem+json"):
         reason = _problem(body) or reason
+    if response.status_code == HTTPStatus.PRECONDITION_REQUIRED:
+        raise Asked(reason, _fields(body))
     wait = response.headers.get("retry-after", "")
     later = min(float(wait), RETRY_AFTER_S_MAX) if wait.isdecimal() else 1.0
     raise Refused(reason, final=response.status_code < 500 and response.status_code != 429, retry_after_s=later)
 
 
 def _problem(body: bytes) -> str:
+    fields = _fields(body)
+    return f"{fields['title']} ({fields['code']})" if {"title", "code"} <= fields.keys() else ""
+
+
+def _fields(body: bytes) -> dict[str, Any]:
     try:
         fields = json.loads(body)
-        return f"{fields['title']} ({fields['code']})"
-    except (ValueError, KeyError, TypeError):
-        return ""
+    except ValueError:
+        return {}
+    return fields if isinstance(fields, dict) else {}
 
 
 async def fetch(client: httpx.AsyncClient, method: str, url: str) -> bytes:
@@ -120,7 +138,14 @@ async def join(client: httpx.AsyncClient, page: str, place: str = "") -> str:
     """Ask the door for a ticket, with the place in line that it gave before; -> the URL of the mount without its
     rendition. Raises `InLine`, and as `fetch`."""
     config = _EDGE_PORT.search((await fetch(client, "GET", page)).decode(errors="replace"))
-    answer = await fetch_object(client, "POST", f"{page}/join" + (f"?place={place}" if place else ""))
+    url = f"{page}/join"
+    try:
+        answer = await fetch_object(client, "POST", f"{url}?place={place}" if place else url)
+    except Asked as asked:
+        solved = await asyncio.to_thread(challenge.solve, asked.fields)
+        if not solved:
+            raise
+        answer = await fetch_object(client, "POST", f"{url}?{solved}")
     ticket, given = answer.get("ticket"), str(answer.get("place", ""))
     if not ticket:
         if _TICKET.fullmatch(given):

@@ -17,7 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from stentor.formats import page, waiting
+from stentor.formats import challenge, page, waiting
+from stentor.formats.challenge import Needed
 from stentor.formats.page import ANY_ORIGIN, FOR_A_SECOND, JSON, NOT_KEPT, Origins
 from stentor.formats.problem import Refused, refusal
 from stentor.formats.waiting import Ticket, Waits, Want, Words
@@ -68,7 +69,8 @@ class Drawn(NamedTuple):
 class View:
     """What a door knows of lines. `join` as in core/door.py; `look` tells how it stands with a place (text, or "" for
     whoever has none) and changes nothing. `page` fills in the page; `draw` is the line with what the draw is, or will
-    be, made of; `places` is a page of what was drawn, from the place of that number on, None before that."""
+    be, made of; `places` is a page of what was drawn, from the place of that number on, None before that.
+    `asks`: whoever has no place has to do something for one (core/challenge.py), so nothing plays before that."""
 
     origins: Origins
     join: Callable[[str, str, Want], Ticket | Waits | Refused]
@@ -77,6 +79,7 @@ class View:
     page: Callable[[dict[str, str]], File | None]
     draw: Callable[[str], Line | None]
     places: Callable[[str, int], Drawn | Refused | None]
+    asks: Callable[[], bool] = lambda: False
 
 
 def answer(request: Request, show: str, what: tuple[str, ...], view: View, now_ms: int) -> Response:
@@ -104,7 +107,7 @@ def _place(found: Ticket | Waits | Refused) -> Response:
 
 
 def _take(request: Request, show: str, view: View, now_ms: int) -> Response:
-    joined = view.join(show, "", Want.IN)
+    joined = view.join(show, "", Want.PLACED if view.asks() or challenge.wait_stamp(request) else Want.IN)
     if page.wants_json(request):
         return _place(joined)
     if isinstance(joined, Refused):
@@ -138,14 +141,15 @@ def _places(request: Request, show: str, view: View) -> Response:
 
 
 def _wait(request: Request, show: str, place: str, view: View, now_ms: int) -> Response:
-    about, waits = view.about(show), view.look(show, place)
-    kept = NOT_KEPT if place else FOR_A_SECOND
+    about, waits, stamp = view.about(show), view.look(show, place), challenge.wait_stamp(request)
+    kept = NOT_KEPT if place or stamp else FOR_A_SECOND
     if page.wants_json(request):
         if isinstance(waits, Refused):
             return waits.response()
         return _place(view.join(show, place, Want.HERE)) if place else _public(waits)
     values = _head(about, "" if about.phase in _OVER else _refresh(waits, about, now_ms))
-    body = _over(about) if about.phase in _OVER else _body(show, place, waits, about, now_ms)
+    asked = stamp or (None if view.asks() else "")
+    body = _over(about) if about.phase in _OVER else _body(show, place, waits, about, now_ms, asked)
     filled = view.page(values | {"body": body})
     shown = page.page(filled, request, view.origins, kept, with_form=True)
     headers: Headers = shown.headers if place else (*shown.headers, _VARY)
@@ -160,6 +164,25 @@ def _refused_page(request: Request, show: str, refused: Refused, view: View, now
     headers = refused.response().headers
     retry = tuple((name, value) for name, value in headers if name == "Retry-After")
     return Response(refused.status if shown.status == 200 else shown.status, (*shown.headers, *retry), shown.body)
+
+
+def challenged(request: Request, show: str, needed: Needed | Refused, view: View, now_ms: int) -> Response:
+    """For whoever has sent the form, and has to do something first. A page without JavaScript can only wait: it comes
+    back by itself, with a stamp that is then old enough."""
+    if page.wants_json(request):
+        return needed.response()
+    if not isinstance(needed, Needed):
+        return _refused_page(request, show, needed, view, now_ms)
+    address = html.escape(f"/s/{show}/wait?stamp={needed.wait_stamp}")
+    again = f'<meta http-equiv="refresh" content="{needed.wait_s}; url={address}">'
+    lines = (
+        f"{needed.title}.",
+        f"Leave this page open for {waiting.countdown_words(needed.wait_s)}: then you can go on.",
+    )
+    filled = view.page(_head(view.about(show), again) | {"body": _sentences(lines)})
+    shown = page.page(filled, request, view.origins, NOT_KEPT, with_form=True)
+    headers: Headers = (*shown.headers, ("Retry-After", str(needed.wait_s)))
+    return Response(needed.status if shown.status == 200 else shown.status, headers, shown.body)
 
 
 def _public(waits: Waits) -> Response:
@@ -205,18 +228,21 @@ def _over(about: About) -> str:
     return _sentences(("The show has ended.",)) + f'<p><a href="/s/{html.escape(about.id)}">Its recording</a></p>'
 
 
-def _body(show: str, place: str, waits: Waits | Refused, about: About, now_ms: int) -> str:
+def _body(show: str, place: str, waits: Waits | Refused, about: About, now_ms: int, stamp: str | None = "") -> str:
+    """`stamp` goes into the form; None: there has to be one for the form, but there is none yet."""
     if isinstance(waits, Refused):
         again = f'<p><a class="button" href="/s/{html.escape(show)}/wait">Back to the line</a></p>'
         return _sentences((waits.title + ".", waits.detail)) + again
     if _is_early(waits, about):
         left = waiting.countdown_words((about.opens_at_ms - now_ms) / 1000)
         return _figures(Words("Until the doors open", left, "", ("This page looks again by itself.",)))
+    if waits.turn and not place and stamp != "":
+        return _form(show, waits, stamp or "")
     if waits.turn:
         return _player(show, place)
     if place:
         return _figures(waiting.say(waits, now_ms))
-    return _figures(waiting.say_public(waits, now_ms)) + _form(show, waits)
+    return _figures(waiting.say_public(waits, now_ms)) + _form(show, waits, stamp or "")
 
 
 def _player(show: str, place: str) -> str:
@@ -226,11 +252,11 @@ def _player(show: str, place: str) -> str:
     return f'{words}<audio controls {starts} src="{source}"></audio>'
 
 
-def _form(show: str, waits: Waits) -> str:
+def _form(show: str, waits: Waits, stamp: str) -> str:
     if waits.state is Gate.CLOSED:
         return ""
-    label = "Take part in the draw" if waits.state is Gate.GATHERING else "Get in line"
-    action = html.escape(f"/s/{show}/wait")
+    label = "Come in" if waits.turn else "Take part in the draw" if waits.state is Gate.GATHERING else "Get in line"
+    action = html.escape(f"/s/{show}/wait" + (f"?stamp={stamp}" if stamp else ""))
     return f'<form method="post" action="{action}"><button class="button strong">{label}</button></form>'
 
 

@@ -35,6 +35,7 @@ class Want(StrEnum):
 
     IN = "in"  # a ticket, or a new place if they have none
     HERE = "here"  # a ticket, if they have a place and its turn has come
+    PLACED = "placed"  # a place in any case: what they do next is known by it
     KEPT = "kept"  # the same, and a ticket for an address that players keep
 
 

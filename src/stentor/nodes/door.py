@@ -15,6 +15,7 @@ import structlog
 import stentor.web
 from stentor.core import door, shed, waiting
 from stentor.core.witness import of_door
+from stentor.formats.challenge import Needed, for_players
 from stentor.formats.evidence import DOOR
 from stentor.io.assets import AssetError, Assets, Template
 from stentor.io.board import Board
@@ -22,6 +23,7 @@ from stentor.io.net.loop import READABLE, Loop
 from stentor.io.wake import BOARD, Ear
 from stentor.model import board
 from stentor.model.http import File, Request, Response
+from stentor.nodes.challenge import Challenges
 from stentor.nodes.door_line import Lines
 from stentor.nodes.guard import Guard
 from stentor.nodes.intake import Nows, get, put, run
@@ -33,6 +35,7 @@ PUBLISH_S = 1.0
 CHANGED_S = 0.25  # counters that change: the usher lets in by them
 WAIT_PLACES = ("show", "title", "lamp", "lamp_word", "notice", "refresh", "body")
 SHOWS_FILLED_MAX = 32  # pages kept with a show filled in
+_OF_A_SHOW = 3  # slashes in /s/{show}/join
 FOLDERS = ("listen", "shared", "vendor", "wait")  # the last is made by scripts/setup, and may be missing
 log = structlog.get_logger()
 
@@ -93,6 +96,7 @@ class Door:
         self._rng = random.Random()
         self._telling = Telling(settings, DOOR, worker, loop)
         self._guard = Guard(settings, self._board, loop, self._telling.attendance)
+        self._challenges = Challenges(settings, self._board)
         self._view = self._make_view(web, Nows(self._board, loop))
         self._ear = Ear(settings.wake_dir, "door")
         self.look()
@@ -106,7 +110,14 @@ class Door:
         origins = door.Origins(settings.public_url, settings.edge_port, settings.archive_port, settings.scheme)
         pages, lines = Pages(web, origins.config), self._lines
         self._line_view = waiting.View(
-            origins, lines.join, lines.told, lines.about, pages.wait, lines.draw, lines.drawn
+            origins,
+            lines.join,
+            lines.told,
+            lines.about,
+            pages.wait,
+            lines.draw,
+            lines.drawn,
+            lambda: self._challenges.asked_of_all,
         )
         return door.View(
             shows=self._shows,
@@ -133,6 +144,7 @@ class Door:
             self._shows.clear()
             self._shows.update((show.id, show) for show in desk.shows)
         self._lines.look()
+        self._challenges.look()
 
     def answer(self, request: Request) -> Response:
         self._requests += 1
@@ -150,7 +162,28 @@ class Door:
             return None
         if self._guard.besieged:
             return shed.BESIEGED
-        return None if self._guard.shares(source) else shed.SHARED_OUT
+        asks = self._asks(request, source)
+        if asks and not request.query.get("stamp"):
+            return self._challenged(request, source)
+        if not self._guard.shares(source):
+            return shed.SHARED_OUT
+        return self._challenged(request, source) if asks else None
+
+    def _asks(self, request: Request, source: str) -> bool:
+        """Whether this stranger has to solve something first: not who is known to behave."""
+        is_of_a_show = request.path.count("/") == _OF_A_SHOW
+        return is_of_a_show and self._challenges.asked_of_all and not self._guard.favours(source)
+
+    def _challenged(self, request: Request, source: str) -> Response | None:
+        """None: what a join brought with it was right."""
+        needed = self._challenges.receive(request, source)
+        if needed is None:
+            self._telling.count(source, "solved")
+            return None
+        _, _, show, what = request.path.split("/")
+        if what == "wait":
+            return waiting.challenged(request, show, needed, self._line_view, time.time_ns() // 1_000_000)
+        return for_players(show) if isinstance(needed, Needed) and what != "join" else needed.response()
 
     def put_off(self, request: Request) -> Response | None:
         if not shed.is_put_off(request.path):
@@ -196,6 +229,8 @@ class Door:
             at_once=lines.at_once,
             at_once_by=dict(lines.at_once_by),
             blocked=self._guard.blocked,
+            challenged=self._challenges.challenged,
+            solved=self._challenges.solved,
             evidence_lost=self._telling.lost,
         )
         put(self._board, f"door-{self._worker}", counters)

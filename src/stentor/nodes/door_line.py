@@ -109,13 +109,14 @@ class Lines:
             return token
         gate, now_s = self._gate(show), int(time.time())
         rank = _rank(gate, token)
-        if gate.enter(rank):
+        placed_first = token is None and want is Want.PLACED and gate.line is not None
+        if not placed_first and gate.enter(rank):
             given = self._let_in(show, token, want, now_s)
             if isinstance(given, Ticket) and not gate.is_called(rank):
                 self.at_once += 1
                 self.at_once_by[show] += show in self._shows
             return given
-        if token is None and want is Want.IN:
+        if token is None and want in (Want.IN, Want.PLACED):
             placed = self._give(show, gate, now_s)
             if isinstance(placed, Refused):
                 return placed

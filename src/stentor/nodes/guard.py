@@ -94,9 +94,13 @@ class Guard:
 
     def shares(self, source: str) -> bool:
         """Whether a join from there is within its fair share; while there is none, all are."""
-        share, key = self._shield.share, key_of(source)
-        favoured = key in self._blocks and self._blocks[key].action == FAVOUR
-        return not share or favoured or self._within(key, share)
+        share = self._shield.share
+        return not share or self.favours(source) or self._within(key_of(source), share)
+
+    def favours(self, source: str) -> bool:
+        """Whether a source is known to behave."""
+        block = self._blocks.get(key_of(source))
+        return block is not None and block.action == FAVOUR
 
     def _within(self, key: bytes, limit: int) -> bool:
         if key not in self._counts and len(self._counts) >= COUNTED_MAX:

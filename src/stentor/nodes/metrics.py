@@ -108,6 +108,10 @@ _DOOR = (
         "Datagrams of evidence that the usher did not take.",
         lambda d: d.evidence_lost,
     ),
+    Declared(
+        "stentor_door_challenged_total", "counter", "Joins that had to solve a task first.", lambda d: d.challenged
+    ),
+    Declared("stentor_door_solved_total", "counter", "Tasks solved, or waited for instead.", lambda d: d.solved),
     Declared("stentor_door_requests_total", "counter", "Requests answered.", lambda d: d.requests),
     Declared("stentor_door_tickets_total", "counter", "Tickets given.", lambda d: d.tickets),
     Declared("stentor_door_places_total", "counter", "Places in line given.", lambda d: d.places),

@@ -164,6 +164,7 @@ class UsherShield:
             dry_run=wishes.dry_run,
             siege=wishes.siege,
             error=ERROR,
+            challenge=bool(decision.share and self._settings.challenge_hashes),
             share=decision.share,
         )
         self._board.put("shield", shield)

@@ -11,6 +11,7 @@ const BOX_BYTES_MAX = 1 << 20;
 class Refused extends Error {
   constructor(response, problem) {
     super(problem.title ?? `HTTP ${response.status}`);
+    this.problem = problem;
     this.code = problem.code ?? `http-${response.status}`;
     this.retryAfterS = Number(response.headers.get("Retry-After")) || 0;
   }

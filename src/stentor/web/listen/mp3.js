@@ -1,3 +1,5 @@
+const DOUBT = 2; // from this level on strangers have to do something first, which no audio element can
+
 /** Live by the browser's own buffering, where there is no push: some seconds late, and nobody knows how many. */
 export class Mp3 {
   live = true;
@@ -5,22 +7,25 @@ export class Mp3 {
 
   #over = new AbortController();
 
-  /** `page`: {audio, show, entry, now()}. */
+  /** `page`: {audio, show, entry, edges, now()}. */
   constructor(page) {
     Object.assign(this, page);
   }
 
   /** In the listener's gesture: once loaded in it, the element may be played after a wait. */
   async start() {
-    if ((this.now()?.gate ?? "free") !== "free") await this.#wait();
-    this.audio.src = `/s/${this.show}/listen.mp3${this.entry.query}`;
+    const { gate = "free", verdict } = this.now() ?? {};
+    const asks = verdict?.level >= DOUBT;
+    const ticket = gate !== "free" || asks ? await this.#wait() : "";
+    const { query } = this.entry;
+    this.audio.src = asks && !query ? `${this.edges[0]}/live/${ticket}/mp3` : `/s/${this.show}/listen.mp3${query}`;
     await this.audio.play();
   }
 
   async #wait() {
     this.audio.removeAttribute("src");
     this.audio.load();
-    await this.entry.ticketInTheEnd(this.#over.signal);
+    return this.entry.ticketInTheEnd(this.#over.signal);
   }
 
   /** What the element has kept is old: the stream anew. */
