@@ -8,7 +8,6 @@ as ::ffff:a.b.c.d, an IPv6 address as its /64. Counts are u16 and stay at the hi
 from __future__ import annotations
 
 import ipaddress
-import socket
 import struct
 from collections.abc import Mapping
 from functools import lru_cache
@@ -69,9 +68,9 @@ def key_of(source: str) -> bytes:
     """The key of an address as text; of what is none (a Unix socket, say), b""."""
     try:
         if ":" not in source:
-            return _MAPPED + socket.inet_aton(source) if source.count(".") == 3 else b""
-        packed = socket.inet_pton(socket.AF_INET6, source.partition("%")[0])
-    except OSError:
+            return _MAPPED + ipaddress.IPv4Address(source).packed
+        packed = ipaddress.IPv6Address(source.partition("%")[0]).packed
+    except ValueError:
         return b""
     return packed if packed.startswith(_MAPPED) else packed[:8] + bytes(8)
 
@@ -79,8 +78,8 @@ def key_of(source: str) -> bytes:
 def target(key: bytes) -> str:
     """The network that a key stands for: 10.0.0.7/32 or 2001:db8::/64."""
     if key.startswith(_MAPPED):
-        return f"{socket.inet_ntoa(key[12:])}/32"
-    return f"{socket.inet_ntop(socket.AF_INET6, key)}/64"
+        return f"{ipaddress.IPv4Address(key[12:])}/32"
+    return f"{ipaddress.IPv6Address(key)}/64"
 
 
 def key_of_target(text: str) -> bytes:
