@@ -27,19 +27,19 @@ class Asked(NamedTuple):
     errors: int
 
 
-def _run(argv: list[object], seconds_max: float) -> str:
-    words = ["taskset", "-c", str(CROWD_CORE), *map(str, argv)]
+def _run(argv: list[object], seconds_max: float, nice: int = 0) -> str:
+    words = ["nice", "-n", str(nice), "taskset", "-c", str(CROWD_CORE), *map(str, argv)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=seconds_max)
     if done.returncode:
         raise BenchError(f"{argv[0]}: {done.stderr.strip()[-500:]}")
     return done.stdout
 
 
-def wrk(url: str, connections: int, seconds: int, *, fresh: bool = False, post: bool = False) -> Asked:
+def wrk(url: str, connections: int, seconds: int, *, fresh: bool = False, post: bool = False, nice: int = 0) -> Asked:
     """`fresh`: a connection for each request; `post`: a POST without a body. Raises `BenchError`."""
     more = ["-H", "Connection: close"] if fresh else []
     more += ["-s", BENCH / "post.lua"] if post else []
-    text = _run(["wrk", "-t1", "-c", connections, "-d", f"{seconds}s", "--latency", *more, url], seconds + 30)
+    text = _run(["wrk", "-t1", "-c", connections, "-d", f"{seconds}s", "--latency", *more, url], seconds + 30, nice)
     waits = {share: float(value) * _UNITS[unit] for share, value, unit in _QUANTILE.findall(text)}
     sockets = _SOCKETS.search(text)
     bad = sum(map(int, _BAD.findall(text)))

@@ -47,6 +47,7 @@ PATIENCE_S, INTERVAL_S = 1.0, 5.0  # tickets admit, so a burst of joins is let w
 DESCRIPTORS_SPARE = 64  # for all that is no connection: ring, board, epoll, log
 _HEADERS = {rendition.id: chunks.header(rendition) for rendition in RENDITIONS}
 _INDEX, _LOW_INDEX = HLS, (AAC_LOW, OPUS)  # of HLS: Opus for those who have no AAC
+_PLAYED = ("requests", "polite")
 _STRANGE = mount.No("pull-token", refusal(403, "pull-token", "This address is not of the show that is on"))
 log = structlog.get_logger()
 
@@ -122,10 +123,12 @@ class Edge:
         now, source = int(time.time()), self.telling.source(request)
         if source != request.source and not self.guard.admits(source):
             return shed.SHUT_OUT
+        decided = mount.answer(request, self._view, now) if request.path.startswith(MEDIA) else None
+        if isinstance(decided, mount.Pull):
+            return self._pull(decided, request, source)
         self.telling.count(source, "requests")
-        if not request.path.startswith(MEDIA):
+        if decided is None:
             return self._of_door(request)
-        decided = mount.answer(request, self._view, now)
         if isinstance(decided, mount.No):
             if decided.code in mount.FORGERIES:
                 self.telling.count(source, "forged")
@@ -135,8 +138,6 @@ class Edge:
         if isinstance(decided, mount.Beacon):
             self.telling.count(source, "polite")
             return self._beacon(decided.token, request.method == "GET", now)
-        if isinstance(decided, mount.Pull):
-            return self._pull(decided, request, source)
         if isinstance(decided, Response):
             return decided
         return self._listen(decided, request.method == "HEAD", now, source)
@@ -179,8 +180,9 @@ class Edge:
 
     def _pull(self, asked: mount.Pull, request: Request, source: str) -> Answer:
         if not self.program.show or not hmac.compare_digest(asked.token, self._pull_token()):
+            self.telling.count(source, "requests")
             return self._refuse(_STRANGE)
-        self.telling.count(source, "polite")
+        self.telling.count_all(source, _PLAYED)
         return self.pull.answer(asked.rendition, asked.name, request.query)
 
     def _listen(self, listen: mount.Listen, head_only: bool, now: int, source: str) -> Answer:

@@ -32,6 +32,7 @@ SHAKING_S = 2.5  # from a handshake's dear part, which is ours, to the request: 
 SHED_BUDGETS = 2  # accept budgets that are taken at once where the newest come first: half of them are put off
 _IN = select.EPOLLIN
 _OUT = select.EPOLLOUT
+_ASKING = _IN | select.EPOLLRDHUP  # also of who waits for an answer: nearly all of them ask for nothing meanwhile
 
 
 class Handover(NamedTuple):
@@ -265,7 +266,7 @@ class Server:
         else:
             self._begin(fd, connection)
         if fd in self._connections and not connection.mask:
-            self._expect(fd, connection, _IN)
+            self._expect(fd, connection, _ASKING)
 
     def _begin(self, fd: int, connection: _Connection) -> None:
         """The connection's own bytes come next; most requests come with their connection. No handshake is made with who
@@ -309,6 +310,10 @@ class Server:
         connection = self._connections[fd]
         if mask & _OUT:
             self._flush(fd, connection)
+        elif connection.take_back and mask & ENDED:
+            self._close(fd)
+        elif connection.take_back:  # it asks on; it is read when it has its answer
+            self._expect(fd, connection, select.EPOLLRDHUP)
         elif mask & _IN:
             self._read(fd, connection)
         elif mask & ENDED:
@@ -387,7 +392,7 @@ class Server:
         if connection.out:
             self._flush(fd, connection)
         else:
-            self._expect(fd, connection, select.EPOLLRDHUP)
+            self._expect(fd, connection, _ASKING)
 
     def _give(self, fd: int, connection: _Connection, request: Request, response: Response | Ready) -> None:
         connection.take_back = None
@@ -434,7 +439,7 @@ class Server:
         if connection.out:
             self._expect(fd, connection, _OUT)
         elif connection.take_back:
-            self._expect(fd, connection, select.EPOLLRDHUP)
+            self._expect(fd, connection, _ASKING)
         elif connection.keep_alive:
             self._wait_for_next(fd, connection)
         elif connection.reader.over and not self._tls:  # nothing comes any more that a reset would answer
@@ -453,7 +458,7 @@ class Server:
         connection.deadline_s = time.monotonic() + timeout_s
         self._room.pop(fd, None)
         self._room[fd] = None
-        self._expect(fd, connection, _IN)
+        self._expect(fd, connection, _ASKING)
 
     def _linger(self, fd: int, connection: _Connection) -> None:
         connection.closing = True
