@@ -129,6 +129,23 @@ def test_the_next_usher_goes_on_with_the_rules_on_the_board() -> None:
     assert book.receive(judged(Verdict.ATTACK, suspect(key_of("10.9.0.2"))), 2_000).changes[-1].rule.id == "r2"
 
 
+def test_what_was_spared_or_in_shadow_is_not_enforced_by_an_usher_who_has_seen_nobody_yet() -> None:
+    first, book, vouched = Rulebook(), Rulebook(), frozenset({LISTENER})
+    first.receive(judged(Verdict.ATTACK, suspect(LISTENER), vouched=vouched), 0)
+    spared = first.receive(judged(Verdict.ATTACK, suspect(LISTENER), suspect(), vouched=vouched), SHADOW_MS).rules
+    assert [rule.target for rule in spared] == ["10.0.0.1/32", "10.9.0.1/32"]
+    book.restore(spared, 2_000)
+    assert book.receive(judged(Verdict.CALM, vouched=frozenset()), 2_000).enforced == ()
+
+
+def test_there_are_never_more_rules_than_workers_and_kernel_take() -> None:
+    book = Rulebook()
+    many = [suspect(key_of(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")) for number in range(12_500)]
+    assert len(book.receive(judged(Verdict.ATTACK, *many), 0).rules) == rules.RULES_MAX == 12_000
+    book.restore((), 1)
+    assert len(book.receive(judged(Verdict.ATTACK, *many), LIFE_MS).rules) == rules.RULES_MAX
+
+
 MOVES = st.lists(
     st.tuples(
         st.integers(0, 40_000),

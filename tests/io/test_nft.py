@@ -67,6 +67,28 @@ def test_what_is_bad_is_said_and_the_rest_is_carried_out(kernel: nft.Kernel) -> 
     assert elements(nft.FOUR) == {"203.0.113.9"}
 
 
+def test_one_bad_element_does_not_lose_the_batch(kernel: nft.Kernel) -> None:
+    good = {f"10.0.{number >> 8}.{number & 255}/32": NOW + 60 for number in range(1_000)}
+    kernel.want({**good, "nobody/32": NOW + 60}, NOW)
+    until(lambda: kernel.problem, "the kernel refuses one")
+    assert len(elements(nft.FOUR)) == 1_000 and "1 of 1001" in kernel.problem
+    kernel.want(good, NOW + 1)
+    until(lambda: not kernel.problem, "nothing is refused any more")
+    assert len(elements(nft.FOUR)) == 1_000
+
+
+@pytest.mark.parametrize("what", [("delete", "table"), ("flush", "table")])
+def test_a_table_taken_away_or_emptied_is_noticed_though_nobody_else_is_shut_out(
+    kernel: nft.Kernel, what: tuple[str, str]
+) -> None:
+    wanted = {"203.0.113.7/32": NOW + 60}
+    kernel.apply(wanted, NOW)
+    subprocess.run(["nft", *what, "inet", nft.TABLE], env=ENVIRON, check=True)
+    kernel.apply(wanted, NOW + nft.LOOK_S)
+    assert elements(nft.FOUR) == {"203.0.113.7"}
+    assert len([item for item in listed("table", "inet", nft.TABLE) if "rule" in item]) == 4
+
+
 def test_packets_to_the_public_ports_are_not_tracked_and_the_table_goes_with_its_maker(kernel: nft.Kernel) -> None:
     kernel.want({"203.0.113.7/32": NOW + 60}, NOW)
     until(lambda: any("table" in item for item in listed("tables")), "the table is there")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +14,13 @@ from stentor.core.rules import Change
 from stentor.core.usher import shield_fields
 from stentor.core.verdict import Judgement, Suspect
 from stentor.core.witness import Witness
-from stentor.formats import evidence
+from stentor.formats import blocked, evidence
+from stentor.formats.blocked import DROP, FAVOUR, Block
 from stentor.formats.evidence import key_of
 from stentor.io.board import Board
 from stentor.io.post import Sender
 from stentor.model import board
-from stentor.nodes.guard import shut_out
+from stentor.nodes.guard import rules_path, shut_out
 from stentor.nodes.usher_shield import UsherShield
 from stentor.settings import Settings
 from support.running import until
@@ -119,6 +121,22 @@ def test_the_next_usher_goes_on_with_the_rules_of_the_last(post: Post, tmp_path:
     until(lambda: post.said().at_ms > before.at_ms, "the next one judges")
     assert post.said().rules == 40
     assert post.said().verdict is board.Verdict.CALM, "nothing was seen by this one yet"
+
+
+def test_the_next_usher_goes_on_with_rules_that_the_board_has_no_room_for(tmp_path: Path) -> None:
+    settings = replace(Settings(), data_dir=tmp_path / "data", run_dir=tmp_path / "run", shield_kernel="off")
+    until_ms = time.time_ns() // 1_000_000 + 60_000
+    left = {key_of(f"10.9.{number >> 8}.{number & 255}"): Block(DROP, until_ms) for number in range(1_000)}
+    settings.run_dir.mkdir()
+    rules_path(settings).write_bytes(blocked.encode(0, left | {key_of("10.1.0.1"): Block(FAVOUR, until_ms)}))
+    values = Board(settings.board_dir)
+    values.put("rules", board.Rules(1, 1, (board.Rule("r7", "drop", "10.9.0.0/32", 1, until_ms, 2, why="x"),)))
+    shield = UsherShield(settings, values, [].extend)
+    shield.start()
+    until(lambda: values.get("shield", board.Shield), "it judges")
+    shield.stop()
+    said = values.get("shield", board.Shield)
+    assert said is not None and (said.rules, len(shut_out(settings))) == (1_000, 1_000)
 
 
 def test_what_the_crew_wants_counts_until_its_show_is_over(post: Post) -> None:

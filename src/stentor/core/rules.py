@@ -94,10 +94,11 @@ class Rulebook:
         self._busy_since_ms = 0
 
     def restore(self, rules: Iterable[Rule], now_ms: int) -> None:
-        """What a usher before this one left on the board, as far as it has not run out."""
+        """What a usher before this one enforced, as far as it has not run out. What was spared or in shadow is left
+        behind: who listens is not known yet, and what still goes on gets a rule anew."""
         for rule in rules:
             key = key_of_target(rule.target)
-            if rule.until_ms > now_ms and len(self._held) < RULES_MAX:
+            if rule.enforced_ms and rule.until_ms > now_ms and len(self._held) < RULES_MAX:
                 times = (rule.since_ms, rule.until_ms, LIFE_MS)
                 self._held[key] = _Held(rule.id, key, rule.target, *times, rule.why, (), rule.hits, rule.enforced_ms)
                 self._number = max(self._number, int(rule.id[1:] or 0))

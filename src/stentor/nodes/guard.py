@@ -118,15 +118,19 @@ def rules_path(settings: Settings) -> Path:
     return settings.run_dir / "shield.rules"
 
 
-def shut_out(settings: Settings) -> dict[str, int]:
-    """Everybody whom a rule shuts out at this moment: Unix seconds until when, by target."""
+def read_blocks(settings: Settings) -> dict[bytes, Block]:
+    """What workers go by at this moment, by key; nothing if that cannot be read."""
     try:
-        blocks = blocked.decode(rules_path(settings).read_bytes())
+        return blocked.decode(rules_path(settings).read_bytes())
     except (OSError, blocked.BadRules):
         return {}
+
+
+def shut_out(settings: Settings) -> dict[str, int]:
+    """Everybody whom a rule shuts out at this moment: Unix seconds until when, by target."""
     now_ms = time.time_ns() // 1_000_000
     return {
         target(key): block.until_ms // 1000
-        for key, block in blocks.items()
+        for key, block in read_blocks(settings).items()
         if block.action == DROP and block.until_ms > now_ms
     }

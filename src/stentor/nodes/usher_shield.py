@@ -14,7 +14,7 @@ import structlog
 
 from stentor.core.evidence import Evidence
 from stentor.core.proxies import networks
-from stentor.core.rules import Change, Decision, Rulebook, Wishes
+from stentor.core.rules import LIMIT_MS, Change, Decision, Rulebook, Wishes
 from stentor.core.verdict import Judge, Judgement
 from stentor.formats import blocked
 from stentor.formats.blocked import DROP, FAVOUR, LIMIT, Block
@@ -23,7 +23,7 @@ from stentor.io import nft
 from stentor.io.board import Board, BoardError
 from stentor.io.post import Receiver
 from stentor.model import board
-from stentor.nodes.guard import rules_path
+from stentor.nodes.guard import read_blocks, rules_path
 from stentor.settings import Settings
 
 TICK_S = 0.25
@@ -63,8 +63,25 @@ class UsherShield:
         before = self._get("rules", board.Rules)
         if before is not None:
             self._revision = before.revision
-            self._book.restore(before.rules, _now_ms())
+        self._book.restore(self._left(before.rules if before else ()), _now_ms())
         self._thread.start()
+
+    def _left(self, told: Sequence[board.Rule]) -> list[board.Rule]:
+        """What the usher before this one enforced: workers' file has all of it, the board what it is in words."""
+        now_ms, by_key = _now_ms(), {key_of_target(rule.target): rule for rule in told}
+        number = max((int(rule.id[1:]) for rule in told), default=0)
+        found = []
+        for key, block in read_blocks(self._settings).items():
+            if block.action == FAVOUR or self._is_ours(target(key)):
+                continue
+            number += 1
+            drops = block.action == DROP
+            enforced_ms = now_ms - LIMIT_MS if drops else now_ms
+            plain = board.Rule(
+                f"r{number}", "drop" if drops else "limit", target(key), now_ms, block.until_ms, enforced_ms
+            )
+            found.append(by_key.get(key, plain))
+        return found
 
     def stop(self) -> None:
         self._over.set()

@@ -25,12 +25,19 @@ SIZE = 32_768
 NFT_S_MAX = 5.0
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 BATCH_MAX = 4_096  # elements in one transaction
+BAD_MAX = 16  # elements that are looked for one by one in what the kernel does not take, until all of it is given up
+LOOK_S = 2  # between two looks whether the table is still there, while somebody is shut out
+RULES_IN = 3  # in the chain of what comes in
 Target = str  # "10.0.0.7/32" or "2001:db8::/64"
 log = structlog.get_logger()
 
 
 class NftError(RuntimeError):
     """`nft` did not do it; the text is what it said."""
+
+
+class Refused(NftError):
+    """`nft` ran, and the transaction was not taken."""
 
 
 def unavailable() -> str:
@@ -61,7 +68,7 @@ def _run(commands: list[dict[str, Any]]) -> dict[str, Any]:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NftError(str(error)) from None
     if done.returncode:
-        raise NftError(nameless((done.stderr or done.stdout).strip()[-300:]))  # it goes into logs
+        raise Refused(nameless((done.stderr or done.stdout).strip()[-300:]))  # it goes into logs
     return dict(json.loads(done.stdout)) if done.stdout.strip() else {}
 
 
@@ -142,6 +149,8 @@ class Kernel:
         self._wanted: dict[Target, int] = {}  # until when, Unix seconds
         self._now_s = 0
         self._held: dict[Target, int] = {}
+        self._bad: set[Target] = set()  # wanted, and not taken
+        self._looked_s = 0
         self._made = False
         self._over = False
         self._wake = threading.Condition()
@@ -171,12 +180,13 @@ class Kernel:
                 wanted, now_s, self._fresh = self._wanted, self._now_s, False
             try:
                 self.apply(wanted, now_s)
-                self.problem = ""
+                problem = f"{len(self._bad)} of {len(wanted)} sources are not taken" if self._bad else ""
             except NftError as error:
                 self._made, self._held = False, {}
-                if str(error) != self.problem:
-                    self.problem = str(error)
-                    log.error("the kernel takes no rules", reason=self.problem)
+                problem = str(error)
+            if problem and problem != self.problem:
+                log.error("the kernel takes not all rules", reason=problem)
+            self.problem = problem
         if self._made:
             try:
                 _run([{"delete": {"table": {"family": "inet", "name": TABLE}}}])
@@ -188,18 +198,36 @@ class Kernel:
         if not self._made:
             if not wanted:
                 return
-            _run(table(self._ports))
-            self._made, self._held = True, {}
+            self._make(now_s)
+        self._bad &= wanted.keys()
         try:
+            self._look(now_s)
             self._change(wanted, now_s)
         except NftError:
-            _run(table(self._ports))
-            self._held = {}
-            self._change(wanted, now_s)
+            self._make(now_s)
+            self._fill(wanted, now_s)
+
+    def _make(self, now_s: int) -> None:
+        _run(table(self._ports))
+        self._made, self._held, self._looked_s = True, {}, now_s
+
+    def _look(self, now_s: int) -> None:
+        """Raises `NftError` if somebody has taken the table away or emptied it: without a look now and then nobody
+        would notice until the next source is shut out."""
+        if not self._held or abs(now_s - self._looked_s) < LOOK_S:
+            return
+        found = _run([{"list": {"chain": {"family": "inet", "table": TABLE, "name": "in"}}}])
+        if sum("rule" in item for item in found.get("nftables", ())) != RULES_IN:
+            raise NftError("the rules of the table are gone")
+        self._looked_s = now_s
 
     def _change(self, wanted: Mapping[Target, int], now_s: int) -> None:
         gone = {target: None for target, until_s in self._held.items() if target not in wanted and until_s > now_s + 1}
-        new = [target for target, until_s in wanted.items() if until_s > now_s and until_s > self._held.get(target, 0)]
+        new = [
+            target
+            for target, until_s in wanted.items()
+            if until_s > now_s and until_s > self._held.get(target, 0) and target not in self._bad
+        ]
         longer = {target: None for target in new if self._held.get(target, 0) > now_s + 1}
         for at in range(0, len(new), BATCH_MAX):
             part = {target: wanted[target] - now_s for target in new[at : at + BATCH_MAX]}
@@ -207,4 +235,26 @@ class Kernel:
             _run([*elements("delete", again), *elements("add", part)])
         if gone:
             _run(elements("delete", gone))
-        self._held = {target: until_s for target, until_s in wanted.items() if until_s > now_s}
+        self._hold(wanted, now_s)
+
+    def _hold(self, wanted: Mapping[Target, int], now_s: int) -> None:
+        taken = ((target, until_s) for target, until_s in wanted.items() if target not in self._bad)
+        self._held = {target: until_s for target, until_s in taken if until_s > now_s}
+
+    def _fill(self, wanted: Mapping[Target, int], now_s: int) -> None:
+        """Into empty sets. A transaction is all or nothing, so what is not taken is halved until the bad is alone."""
+        left = {target: until_s - now_s for target, until_s in wanted.items() if until_s > now_s}
+        targets = [target for target in left if target not in self._bad]
+        parts = [targets[at : at + BATCH_MAX] for at in range(0, len(targets), BATCH_MAX)]
+        while parts:
+            part = parts.pop()
+            try:
+                _run(elements("add", {target: left[target] for target in part}))
+            except Refused:
+                if len(self._bad) >= BAD_MAX:
+                    raise
+                if len(part) == 1:
+                    self._bad.update(part)
+                else:
+                    parts += part[: len(part) // 2], part[len(part) // 2 :]
+        self._hold(wanted, now_s)
