@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from stentor.core import rules
 from stentor.core.rules import LEAVE_MS, LIFE_MS, LIFE_MS_MAX, LIMIT_MS, SHADOW_MS, Decision, Rulebook, Wishes
-from stentor.core.verdict import Judgement, Suspect
 from stentor.formats.evidence import key_of
 from stentor.model.board import Verdict
+from stentor.model.suspicion import Judgement, Suspect
 
 LISTENER, HOSTILE = key_of("10.0.0.1"), key_of("10.9.0.1")
 

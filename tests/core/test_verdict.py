@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from stentor.core.evidence import RIPE_MS, WINDOW_MS, Evidence
-from stentor.core.verdict import LOOKS, QUIET_MS, SURE, Judge, Judgement, posterior
+from stentor.core.verdict import LOOKS, QUIET_MS, SURE, Judge, posterior
 from stentor.core.witness import Witness
 from stentor.formats import evidence
 from stentor.formats.evidence import decode, key_of
 from stentor.model.board import Verdict
+from stentor.model.suspicion import Judgement
 
 
 class Bench:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stentor.formats import evidence
-from stentor.formats.evidence import COUNT_MAX, FIELDS, RECORDS_MAX, BadEvidence, decode, encode, key_of, target
+from stentor.formats.evidence import COUNT_MAX, RECORDS_MAX, BadEvidence, decode, encode, key_of, target
+from stentor.model.suspicion import FIELDS
 
 KEYS = st.binary(min_size=16, max_size=16)
 ROWS = st.dictionaries(KEYS, st.lists(st.integers(0, 100_000), min_size=len(FIELDS), max_size=len(FIELDS)), max_size=20)

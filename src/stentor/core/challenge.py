@@ -13,10 +13,10 @@ from collections import deque
 from enum import StrEnum
 from typing import Protocol
 
-from stentor.core.budget import Budget
 from stentor.formats import challenge as form
 from stentor.formats.challenge import BadSolution, Challenge, Kind, Needed
 from stentor.formats.problem import Refused
+from stentor.model.budget import Budget
 
 HASHES = 125_000  # that a join costs, on average; settings may say otherwise
 POOL = 1_024

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from stentor.formats.evidence import FIELDS, GOOD, KEY_BYTES, Batch
+from stentor.formats.evidence import GOOD, KEY_BYTES, Batch
+from stentor.model.suspicion import FIELDS, Counts, Picture
 
 BUCKET_MS = 250
 WINDOW_MS = 10_000
@@ -23,24 +24,6 @@ KNOWN_MAX = 262_144
 KNOWN_MS = 900_000
 _STARTS = FIELDS.index("starts")
 _VOUCHING = [FIELDS.index(name) for name in (*GOOD, "places", "solved")]
-
-Counts = npt.NDArray[np.int32]
-Flags = npt.NDArray[np.bool_]
-
-
-class Picture(NamedTuple):
-    """The window as of `at_ms`: a row a source. `counts` by `FIELDS`; `ripe`: starts that are old enough to have been
-    completed; `known`: who behaved well before. `overflow`: events of sources that there was no room for."""
-
-    at_ms: int
-    keys: npt.NDArray[np.void]
-    counts: Counts
-    ripe: Counts
-    known: Flags
-    overflow: int
-
-    def column(self, name: str) -> Counts:
-        return self.counts[:, FIELDS.index(name)]
 
 
 class _Bucket(NamedTuple):

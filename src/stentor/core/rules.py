@@ -17,9 +17,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from stentor.core.verdict import Judgement, Suspect
 from stentor.formats.evidence import key_of_target, target
 from stentor.model.board import Rule, Verdict
+from stentor.model.suspicion import Judgement, Suspect
 
 OPEN, CROWD, DOUBT, ATTACK, SIEGE = range(5)
 LIFE_MS, LIFE_MS_MAX = 60_000, 900_000

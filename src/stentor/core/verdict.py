@@ -22,9 +22,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from stentor.core.evidence import Picture
 from stentor.formats.evidence import BAD
 from stentor.model.board import Signal, Verdict
+from stentor.model.suspicion import Flags, Judgement, Picture, Suspect
 
 SHARE, SURE = 0.10, 0.999  # of sessions completed, below which nobody is a listener; and how sure that has to be
 STARTS_MIN = 65  # with none completed, that is sure
@@ -45,31 +45,6 @@ SUSPECTS_MAX = 12_000
 FAVOURED_MIN, FAVOURED_MAX = 10, 4_096  # joins of one source in the window; such sources
 
 Rows = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
-
-
-class Suspect(NamedTuple):
-    """A source that a rule may be made of. `spared` is what speaks for it; `words` are of the signs it showed."""
-
-    key: bytes
-    families: tuple[str, ...]
-    events: int
-    score: float
-    words: str
-    spared: str = ""
-
-
-class Judgement(NamedTuple):
-    at_ms: int
-    verdict: Verdict
-    since_ms: int
-    signals: tuple[Signal, ...]
-    suspects: tuple[Suspect, ...]
-    sources: int
-    joins: int
-    completed: int
-    vouched: frozenset[bytes]  # sources with a listener, or who had one just now: never to be shut out
-    favoured: frozenset[bytes]  # of those, from which many come: a share is not for them
 
 
 @lru_cache(maxsize=16_384)

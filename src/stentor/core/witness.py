@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from stentor.formats import evidence
-from stentor.formats.evidence import FIELDS, key_of
+from stentor.formats.evidence import key_of
 from stentor.model.http import Request, Response
+from stentor.model.suspicion import FIELDS
 
 SOURCES_MAX = 16_384  # between two tellings; of more, only how much there was is told
 _AT = {name: at for at, name in enumerate(FIELDS)}

@@ -16,25 +16,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from stentor.model.suspicion import FIELDS
+
 DATAGRAM_BYTES_MAX = 32_768
 DOOR, EDGE = 0, 1
 COUNT_MAX = 65_535
 KEY_BYTES = 16
-FIELDS = (
-    "requests",  # of any kind
-    "joins",  # that asked for a ticket or a place
-    "starts",  # tickets given, and streams begun
-    "completed",  # streams of which two seconds of audio were taken
-    "held",  # put off, or given a place in line: by us, so it says nothing against anybody
-    "places",  # given before the draw
-    "polite",  # polls in good order
-    "forged",  # tickets and places that are no such
-    "early",  # polls far more often than was asked for
-    "unfinished",  # requests that do not come to their end
-    "undrained",  # streams that take nothing
-    "live",  # streams at this moment
-    "solved",  # challenges
-)
 BAD = ("forged", "early", "unfinished", "undrained")
 GOOD = ("completed", "polite", "live")
 _MAGIC = b"EV1"

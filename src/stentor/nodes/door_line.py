@@ -16,7 +16,6 @@ from typing import Any
 import structlog
 
 from stentor.core import draw, eta
-from stentor.core.budget import Budget
 from stentor.core.gate import NO_RANK, GateKeeper
 from stentor.core.waiting import About, Drawn
 from stentor.formats.problem import Refused
@@ -26,6 +25,7 @@ from stentor.io import places
 from stentor.io.board import Board
 from stentor.io.sequence import Sequence, SequenceError
 from stentor.model import board
+from stentor.model.budget import Budget
 from stentor.nodes.door_tokens import Tokens
 from stentor.nodes.intake import get, now_text
 from stentor.settings import Settings

@@ -15,7 +15,7 @@ import structlog
 from stentor.core.evidence import Evidence
 from stentor.core.proxies import networks
 from stentor.core.rules import LIMIT_MS, Change, Decision, Rulebook, Wishes
-from stentor.core.verdict import Judge, Judgement
+from stentor.core.verdict import Judge
 from stentor.formats import blocked
 from stentor.formats.blocked import DROP, FAVOUR, LIMIT, Block
 from stentor.formats.evidence import BadEvidence, decode, key_of_target, target
@@ -23,6 +23,7 @@ from stentor.io import nft
 from stentor.io.board import Board, BoardError
 from stentor.io.post import Receiver
 from stentor.model import board
+from stentor.model.suspicion import Judgement
 from stentor.nodes.guard import read_blocks, rules_path
 from stentor.settings import Settings
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stentor.core.budget import Budget
+from stentor.model.budget import Budget
 
 AMOUNT, SPAN_S = 100, 10
 ASKED = st.lists(st.tuples(st.floats(0, 5), st.integers(0, 60)), max_size=80)
