@@ -169,6 +169,8 @@ def hopping(count: int, rng: random.Random) -> list[str]:
 
 JOIN, FORGED, SLOW = ("requests", "joins", "starts"), ("requests", "forged"), ("unfinished",)
 DRY, MADE = ("requests", "starts", "undrained"), (*JOIN, "forged")
+NEIGHBOURS = [f"10.1.{net}.{250 + number}" for net in range(4) for number in range(5)]  # in the /24s of people
+HOUSEMATES = [f"10.101.0.{number}" for number in range(5)]  # behind the very addresses of people
 Script = Callable[[random.Random], Evening]
 START_MS, OVER_MS = 20_000, 60_000
 
@@ -238,6 +240,9 @@ SCENARIOS: dict[str, tuple[Script, bool]] = {  # and whether it is an attack
     "answers made beforehand": (_among(lambda r: repeated(addresses(80), MADE, 100, START_MS, 40_000, r)), True),
     "hopping in a /48": (_among(lambda r: repeated(hopping(1_200, r), JOIN, 100, START_MS, 40_000, r)), True),
     "forwarded addresses made up": (_among(lambda r: repeated(addresses(5), JOIN, 300, START_MS, 40_000, r)), True),
+    "in people's own networks": (
+        _among(lambda r: repeated(NEIGHBOURS + HOUSEMATES, JOIN, 250, START_MS, 40_000, r)), True
+    ),
     "mimicry": (_among(_mimicry), True),
     "the door is killed": (_door_killed, False),
     "everybody comes back at once": (_storm, False),

@@ -33,6 +33,9 @@ BAD_MIN, BAD_OVER_GOOD = 8, 4  # of one source, in the window
 FORGED_WEIGHT = 2  # each counts for so many more: unlike a network that fails, a ticket is forged on purpose
 BAD_ALL_MIN = 20
 BAD_SPREAD_MIN, BAD_SPREAD_SHARE = 100, 0.1  # of those who do little of it each; of all sources
+POOLED_STARTS_MIN = (
+    15  # of one source that is judged together with others like it: nobody by themselves begins so often
+)
 MEMBER_STARTS_MIN = 2  # of a source in a network that fails as a whole
 REQUESTS_MIN, REQUESTS_OVER_GOOD = 150, 20
 REQUESTS_ALL_MIN = 300
@@ -184,7 +187,7 @@ def _completion(picture: Picture, *, edges_up: bool) -> _Found:
     alone = none.copy()
     for row in np.flatnonzero((ripe >= enough) & (live == 0)).tolist():
         alone[row] = posterior(int(ripe[row]), int(completed[row])) > SURE
-    flags = alone | _failing_networks(picture)
+    flags = alone | _failing_networks(picture) | _failing_together(picture)
     starts = int(ripe[flags].sum())
     signal = None
     if flags.any():
@@ -198,14 +201,25 @@ def _completion(picture: Picture, *, edges_up: bool) -> _Found:
     return _Found("completion", flags, ripe.astype(np.int64), signal)
 
 
+def _strange(picture: Picture) -> Flags:
+    """Sources that began sessions, and of which nobody ever saw anything good."""
+    none_done = (picture.column("completed") == 0) & (picture.column("live") == 0)
+    return np.asarray(~picture.known & none_done & (picture.ripe > 0))
+
+
+def _failing_together(picture: Picture) -> Flags:
+    """Sources that each begin many sessions, though too few to be sure of one by itself, in whatever networks."""
+    flags = _strange(picture) & (picture.ripe >= POOLED_STARTS_MIN)
+    return flags if int(picture.ripe[flags].sum()) >= STARTS_MIN else np.zeros_like(flags)
+
+
 def _completed(count: int) -> str:
     return "none played" if not count else f"only {count:,} played"
 
 
 def _failing_networks(picture: Picture) -> Flags:
     """Members of networks (/24, and /48 of IPv6) that begin sessions and complete none, without those who are known."""
-    completed, ripe = picture.column("completed"), picture.ripe
-    strange = ~picture.known & (completed == 0) & (picture.column("live") == 0) & (ripe > 0)
+    completed, ripe, strange = picture.column("completed"), picture.ripe, _strange(picture)
     flags = np.zeros(len(picture.keys), np.bool_)
     if not strange.any():
         return flags
