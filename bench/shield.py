@@ -35,12 +35,12 @@ LOOKS_S = 4
 RULES, ROUNDS = 10_000, 7
 
 
-def matrix(quick: bool) -> dict[str, Any]:
+def matrix(crowds: int, attacks: int) -> dict[str, Any]:
     from sim import siege
 
     found = {}
     for name, (_, attack) in siege.SCENARIOS.items():
-        seeds = SEEDS_QUICK if quick else SEEDS_ATTACK if attack else SEEDS_CROWD
+        seeds = attacks if attack else crowds
         outcomes = [siege.play(name, seed) for seed in range(seeds)]
         found[name] = {
             "evenings": seeds,
@@ -128,6 +128,8 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="one evening of each, fewer sources")
     parser.add_argument("--rules-here", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--crowds", type=int, default=SEEDS_CROWD, help="evenings of each kind of crowd")
+    parser.add_argument("--attacks", type=int, default=SEEDS_ATTACK)
     parser.add_argument("--only", choices=("matrix", "evidence", "rules"))
     arguments = parser.parse_args()
     if arguments.rules_here:
@@ -140,7 +142,8 @@ def main() -> int:
         if arguments.only in (None, "evidence"):
             result["memory"], result["load"] = memory(arguments.quick), load(arguments.quick)
         if arguments.only in (None, "matrix"):
-            result["matrix"] = matrix(arguments.quick)
+            seeds = (SEEDS_QUICK, SEEDS_QUICK) if arguments.quick else (arguments.crowds, arguments.attacks)
+            result["matrix"] = matrix(*seeds)
         print(json.dumps(result, indent=1))
     return 0
 

@@ -4,15 +4,7 @@ import { accepted, within } from "./mount.js";
 import { ticket } from "./ticket.js";
 
 const ANSWER_MS = 8_000;
-const BACKOFF_S_MAX = 60;
 const SOLVED_MAX = 3; // running: an address that changes between asking and answering is nobody's fault
-
-function pause(seconds, signal) {
-  return new Promise((resolve, reject) => {
-    setTimeout(resolve, seconds * 1000);
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });
-}
 
 export class Entry {
   place = "";
@@ -45,18 +37,6 @@ export class Entry {
       const room = await this.#enter();
       room.receive(answer);
       await room.turn(signal);
-    }
-  }
-
-  /** The same for engines that have no feed to ask again: until the door lets in, no sooner than it says, with jitter. */
-  async ticketInTheEnd(signal) {
-    for (let failures = 1; ; failures += 1) {
-      try {
-        return await this.ticket(signal);
-      } catch (error) {
-        signal.throwIfAborted();
-        await pause((error.retryAfterS ?? 0) + Math.random() * Math.min(BACKOFF_S_MAX, 2 ** failures), signal);
-      }
     }
   }
 

@@ -1,6 +1,9 @@
+/** Live by the browser's own buffering, where there is no push: some seconds late, and nobody knows how many. */
+
+import { ticketInTheEnd } from "./patience.js";
+
 const DOUBT = 2; // from this level on strangers have to do something first, which no audio element can
 
-/** Live by the browser's own buffering, where there is no push: some seconds late, and nobody knows how many. */
 export class Mp3 {
   live = true;
   counters = {};
@@ -25,7 +28,7 @@ export class Mp3 {
   async #wait() {
     this.audio.removeAttribute("src");
     this.audio.load();
-    return this.entry.ticketInTheEnd(this.#over.signal);
+    return ticketInTheEnd(this.entry, this.#over.signal);
   }
 
   /** What the element has kept is old: the stream anew. */

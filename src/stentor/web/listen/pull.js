@@ -1,6 +1,7 @@
 /** Plays HLS, by the browser itself or by hls.js. The playlists' dates say where in the show the playhead is. */
 
 import { keep, ticket } from "./ticket.js";
+import { ticketInTheEnd } from "./patience.js";
 
 const REACH_MS = 2_000; // then the edge is tried by way of the page's own origin
 const SOON_S = 6; // nearer to live than this there is no past to go to
@@ -164,7 +165,7 @@ export class Pull {
 
   /** -> the address of this listener's playlist, at the first origin that has it. */
   async #reach() {
-    if (!ticket()) keep(await this.entry.ticketInTheEnd(this.#over.signal));
+    if (!ticket()) keep(await ticketInTheEnd(this.entry, this.#over.signal));
     const urls = this.edges.map((origin) => [origin, `${origin}/live/${ticket()}/index.m3u8`]);
     for (const [origin, url] of urls.slice(0, -1)) {
       const response = await answered(url, REACH_MS).catch(() => null);
