@@ -43,6 +43,7 @@ export function notes({ shield, show }) {
   const { joins = 0, sources = 0, completed = 0, share = 0 } = shield;
   return [
     joins ? `In 10 s: ${count(joins, "join", "joins")} asked for by about ${count(sources, "source", "sources")}; ${completed.toLocaleString()} played.` : "",
+    shield.challenge ? "Who comes without ticket or place solves a task first, but from addresses that are known to behave." : "",
     share ? `A source without a ticket may join ${count(share, "time", "times")} in 10 s, unless it is known to behave.` : "",
     shield.siege || show.siege ? "Siege: only tickets and those who come back are let in." : "",
     shield.dry_run || show.dry_run ? "Dry run: rules are made and written down, nobody is shut out." : "",
