@@ -34,7 +34,10 @@ FAVOUR_MS = 10_000  # so long at least somebody is favoured
 T = TypeVar("T")
 log = structlog.get_logger()
 LOOPBACK = "127.0.0.0/8, ::1/128"
-ERROR = ""
+ERROR = (  # docs/SHIELD.md, "How often it errs"
+    "wrong in 0 of 100 rehearsed crowds, and blind in 0 of 50 rehearsed attacks;"
+    " machines that play the whole protocol pass as people"
+)
 
 
 class UsherShield:
