@@ -32,7 +32,9 @@ BURST_CHUNKS = 10  # and more than an edge gives
 STARTS_S_MAX, TITLE_S_MAX = 20.0, 20.0  # how long the evening waits for a player that will not do what it should
 VOICE, QUIET = 0.02, 0.01  # RMS of half a second with the time code, and of one without
 HALF = SAMPLE_RATE // 2
-JOINT_S = 0.25  # by so much a speaker may come later or sooner after the studio died: they connect anew
+# By so much a speaker may come later or sooner after the studio died: they connect anew, and the machine may be busy. A
+# chunk that is left out, or comes twice, is more.
+JOINT_S = 0.45
 
 
 def live_of(kind: str) -> list[tuple[str, str]]:
