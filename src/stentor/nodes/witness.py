@@ -16,6 +16,7 @@ from stentor.model.http import Request
 from stentor.settings import Settings
 
 TELL_S = 0.25
+PUSH_S = 0.025  # what the usher had no room for yet
 _INT = struct.Struct("i")
 
 
@@ -31,6 +32,7 @@ class Telling:
         self.count_all = self._witness.count_all
         self.count_key = self._witness.count_key
         loop.every(TELL_S, self.tell)
+        loop.every(PUSH_S, self._sender.push)
 
     @property
     def lost(self) -> int:
