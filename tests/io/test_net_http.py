@@ -131,3 +131,9 @@ def test_heads_with_what_is_of_one_person_are_not_kept() -> None:
         head = http.encode(Response(307, ((name, "/live/only-mine/mp3"),)))
         assert f"{name}: /live/only-mine/mp3\r\n".encode() in head
     assert http._start.cache_info().currsize == before
+
+
+def test_what_proxies_forward_is_one_list_however_many_lines_it_has():
+    head = b"GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 1.1.1.1, 2.2.2.2\r\nx-forwarded-for: 3.3.3.3\r\n\r\n"
+    (request,), _ = read(head)
+    assert request.headers["x-forwarded-for"] == "1.1.1.1, 2.2.2.2, 3.3.3.3"

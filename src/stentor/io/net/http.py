@@ -26,6 +26,7 @@ BODY_BYTES_MAX = 4_096  # no request of edge or door needs a body; a small one i
 PIPELINED_MAX = 16  # whole requests in one read
 KNOWN_MAX = 256  # kinds of clients that are remembered
 KNOWN_BYTES_MAX = 2_048  # of what one kind sends behind the target
+_LISTED = "x-forwarded-for"  # a list, to which proxies may add a line each (RFC 9110, 5.3)
 _NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 STARTS_MAX = 64  # kinds of answers of which the first lines are kept
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
@@ -162,7 +163,8 @@ class _Parser:
         key = name.decode("latin-1").lower()
         if key == "host" and key in self._headers:
             raise _Misuse(400, "bad-host", "more than one Host header")
-        self._headers[key] = value.decode("latin-1")
+        text = value.decode("latin-1")
+        self._headers[key] = f"{self._headers[key]}, {text}" if key == _LISTED and key in self._headers else text
 
     def _count(self, size: int) -> None:
         self.size += size
