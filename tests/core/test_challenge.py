@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -122,7 +123,7 @@ def test_nothing_that_was_made_up_lets_in(solution: str, stamp: str) -> None:
 
 @given(st.integers(0, 10**6), st.data())
 def test_a_changed_solution_or_stamp_does_not_count(seed: int, data: Any) -> None:
-    door = challenger(TABLE, seed=seed)
+    door = challenger(seed=seed)
     asked = ask(door)
     solution, stamp = solve(asked), asked.stamp
     changed = solution + "." + stamp
@@ -130,18 +131,15 @@ def test_a_changed_solution_or_stamp_does_not_count(seed: int, data: Any) -> Non
     new = data.draw(st.sampled_from("0123456789abcdefABC.-"))
     changed = changed[:at] + new + changed[at + 1 :]
     sent, _, told = changed.partition(".")
-    if (_meaning(sent), told) == (_meaning(solution), stamp):
+    if (_meaning(sent), told.lower()) == (_meaning(solution), stamp.lower()):
         return
     assert door.receive(sent, told, SOURCE, NOW_S, 0.0) is not None
 
 
-TABLE = bytearray(TABLE_BYTES)
-
-
-def _meaning(solution: str) -> form.Solution | None:
-    """Several texts say the same: base64 has spare bits, and JSON names that nobody looks at."""
+def _meaning(solution: str) -> list[str] | None:
+    """Several texts say the same: base64 has spare bits, JSON names that nobody looks at, hex letters of two kinds."""
     try:
-        return form.parse(solution)
+        return [str(field).lower() for field in msgspec.structs.astuple(form.parse(solution))]
     except form.BadSolution:
         return None
 
