@@ -156,3 +156,17 @@ def test_what_the_door_held_back_is_no_evidence(bench: Bench) -> None:
         bench.tell(f"10.4.{number // 250}.{number % 250}", requests=2, joins=2, held=2)
     judged = bench.look(RIPE_MS // 250 + LOOKS)
     assert judged.suspects == () and judged.verdict is Verdict.CROWD
+
+
+def test_polls_of_a_place_by_the_hundred_are_no_good_order(bench: Bench) -> None:
+    """Whoever holds one place could else ask as often as they like: each poll would speak for them."""
+    for _ in range(8):
+        bench.audience()
+        bench.tell("10.9.0.1", requests=250, early=247, polite=3)
+        judged = bench.look()
+    assert judged.verdict is Verdict.ATTACK and {signal.family for signal in judged.signals} >= {
+        "conformance",
+        "requests",
+    }
+    assert [suspect.key for suspect in judged.suspects] == [key_of("10.9.0.1")]
+    assert "polls far too early" in judged.signals[0].words

@@ -66,10 +66,11 @@ def of_door(request: Request, response: Response) -> tuple[str, ...]:
             return _STARTS
         return ("requests", "joins", "places" if _GATHERING in (response.body or b"") else "held")
     if response.status == _OK and request.path.split("/")[3:4] == ["place"]:
-        return ("requests", "polite")
+        return POLITE
     return _JOINS[False]
 
 
+POLITE, EARLY = ("requests", "polite"), ("requests", "early")  # polls of a place
 _OK, _ON, _FORBIDDEN = 200, 307, 403
 _GATHERING = b'"state": "gathering"'
 _STARTS = ("requests", "joins", "starts")

@@ -14,7 +14,8 @@ import structlog
 
 import stentor.web
 from stentor.core import door, shed, waiting
-from stentor.core.witness import of_door
+from stentor.core.polls import Polls
+from stentor.core.witness import EARLY, POLITE, of_door
 from stentor.formats.challenge import Needed, for_players
 from stentor.formats.evidence import DOOR
 from stentor.io.assets import AssetError, Assets, Template
@@ -97,6 +98,7 @@ class Door:
         self._telling = Telling(settings, DOOR, worker, loop)
         self._guard = Guard(settings, self._board, loop, self._telling.attendance)
         self._challenges = Challenges(settings, self._board)
+        self._polls = Polls()
         self._view = self._make_view(web, Nows(self._board, loop))
         self._ear = Ear(settings.wake_dir, "door")
         self.look()
@@ -153,8 +155,14 @@ class Door:
             return shed.SHUT_OUT
         response = self._held_off(request, source) or door.answer(request, self._view)
         self._refused += response.status >= 400
-        self._telling.count_all(source, of_door(request, response))
+        self._telling.count_all(source, self._seen_as(request, response))
         return response
+
+    def _seen_as(self, request: Request, response: Response) -> tuple[str, ...]:
+        seen = of_door(request, response)
+        if seen is POLITE and not self._polls.receive(request.path, time.monotonic()):
+            return EARLY
+        return seen
 
     def _held_off(self, request: Request, source: str) -> Response | None:
         """Who joins without anything to show for it, when that is too much."""
