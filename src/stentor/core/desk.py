@@ -178,6 +178,8 @@ def set_wish(show: Show, wish: Wish, reason: str, phase: Phase, leads_to: Phase 
         return Refusal(Reason.WISH_REFUSED, f"The show is {phase.value}; {wish!r} has no meaning there.")
     if leads_to is Phase.CANCELLED:
         wish = "cancel"  # also what is ended before it began
+    if leads_to is Phase.ENDED:
+        wish = "end"  # also what is cancelled after it began
     if leads_to is phase and wish != "hold":  # there already, perhaps by the clock
         return show
     return same_or(show, replace(show, wish=wish, reason=clean))

@@ -43,6 +43,8 @@ MOVES: tuple[Move, ...] = (
     # What is ended before it began has no recording to promise.
     *(Move(phase, Cause.END, Phase.CANCELLED) for phase in (*_WAITING, Phase.HELD)),
     Move(Phase.LIVE, Cause.END, Phase.ENDED),
+    # Given just before T0, on what was then a show to come, it finds a live one: that nobody wanted it stays true.
+    Move(Phase.LIVE, Cause.CANCEL, Phase.ENDED),
 )
 
 FINAL = frozenset(Phase) - {move.before for move in MOVES}
