@@ -150,7 +150,7 @@ def test_too_far_ahead():
 
 def test_a_playlist_asked_for_without_directives_is_waited_for_only_at_the_very_beginning():
     plain = directives({"burst": "2"})
-    assert [needed(HALF_AAC, plain, newest, 0) for newest in (0, 7, 8, 100)] == [8, 8, 0, 0]
+    assert [needed(HALF_AAC, plain, newest, 0) for newest in (0, 8, 15, 16, 100)] == [16, 16, 16, 0, 0]
     assert needed(HALF_AAC, plain, 3, 4) == 0
     assert directives({"_HLS_msn": "4", "_HLS_part": "0", "_HLS_skip": "YES"}) == Directives(4, 0, True)
 

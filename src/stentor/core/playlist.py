@@ -28,6 +28,7 @@ SEGMENT_S = 4
 SEGMENTS_MAX = 10  # whole ones in a live playlist; the ring keeps half as much again, for who is slow to fetch
 PARTS_OF_SEGMENTS = 3  # of the newest whole segments the parts are listed too
 SKIP_TARGETS = 6  # a delta update leaves out what is older than so many target durations
+FIRST_SEGMENTS = 2  # whole ones in the first playlist that is given out: docs/PLAYERS.md, "HLS as the doors open"
 AHEAD_SEGMENTS_MAX = 2  # a request for something further ahead is a mistake
 
 
@@ -115,10 +116,11 @@ def needed(layout: Layout, wanted: Directives, newest: int, end_n: int) -> int:
     """The chunk that has to be there before this request is answered; 0: answer now.
 
     `newest` is the last chunk out, `end_n` one past the last of the show (0: not known). The first playlist is given
-    out with a whole segment, for some players give up without. Raises `BadRequest` for what lies too far ahead.
+    out with whole segments: some players never go on from one with fewer. Raises `BadRequest` for what lies too far
+    ahead.
     """
     if wanted.msn is None:
-        first = layout.chunks(0)[-1]
+        first = layout.chunks(FIRST_SEGMENTS - 1)[-1]
         return 0 if end_n or newest >= first else first
     msn, part = wanted.msn, layout.segment_parts - 1 if wanted.part is None else wanted.part
     if part >= layout.segment_parts:  # beyond its segment: the first part of the next one
