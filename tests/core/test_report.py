@@ -74,6 +74,11 @@ def test_the_report_says_when_and_for_how_long() -> None:
     assert "wrong in 0 of 300" in report.caveats[0]
 
 
+def test_where_no_attack_was_seen_nothing_is_said_of_how_often_such_a_verdict_errs() -> None:
+    report = _made([entry for entry in _evening(verdict=Verdict.CALM) if not isinstance(entry, Judged)])
+    assert not any("such a verdict" in line for line in report.caveats)
+
+
 def test_what_is_the_attacks_doing_and_what_is_not() -> None:
     report = _made(_evening(blocked=7, shed=2, dropped=1, rung=2))
     assert "70 connections were refused by rules while it lasted" in _words(report, "attack")

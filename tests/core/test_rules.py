@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stentor.core import rules
-from stentor.core.rules import LEAVE_MS, LIFE_MS, LIFE_MS_MAX, LIMIT_MS, SHADOW_MS, Decision, Rulebook, Wishes
+from stentor.core.rules import LEAVE_MS, LIFE_MS, LIFE_MS_MAX, LIMIT_MS, SHADOW_MS, Decision, Load, Rulebook, Wishes
 from stentor.formats.evidence import key_of
 from stentor.model.board import Verdict
 from stentor.model.suspicion import Judgement, Suspect
@@ -46,11 +46,42 @@ def test_a_rule_runs_out_and_the_next_for_the_same_source_lives_twice_as_long() 
     for _ in range(7):
         until = book.receive(ATTACK, now).rules[0].until_ms
         lives.append(until - now)
-        assert book.receive(CALM, until - 1).rules
-        gone = book.receive(CALM, until)
+        for later in range(now, until, 10_000):  # it comes and comes, and nothing of it is seen but that it is refused
+            assert book.receive(CALM, later, load=Load(pressed_ms=later)).rules
+        assert book.receive(CALM, until - 1, load=Load(pressed_ms=later)).rules
+        gone = book.receive(CALM, until, load=Load(pressed_ms=later))
         assert not gone.rules and gone.changes[-1].what == "expired"
         now = until + 1
     assert lives == [min(LIFE_MS_MAX, LIFE_MS * 2**n) for n in range(7)]
+
+
+def test_rules_end_a_minute_after_hardly_anything_comes_any_more() -> None:
+    """However long they would have lived: somebody else may have such an address by then."""
+    book = Rulebook()
+    book.receive(ATTACK, 0)
+    book._held[HOSTILE].until_ms = LIFE_MS_MAX
+    assert book.receive(CALM, 200_000, load=Load(pressed_ms=200_000)).enforced
+    assert book.receive(CALM, 200_000 + LEAVE_MS - 1, load=Load(pressed_ms=200_000)).enforced
+    assert not book.receive(CALM, 200_000 + LEAVE_MS, load=Load(pressed_ms=200_000)).rules
+    assert book.receive(ATTACK, 300_000).rules, "and are made anew for whoever comes again"
+
+
+def test_where_many_have_listened_lately_nothing_is_enforced() -> None:
+    book = Rulebook()
+    wrong = ATTACK._replace(gathered=frozenset({HOSTILE}))
+    book.receive(wrong, 0)
+    assert book.receive(wrong, SHADOW_MS).enforced == ()
+    assert "last five minutes" in book.receive(wrong, SHADOW_MS).rules[0].spared
+    assert book.receive(ATTACK, SHADOW_MS + 1).enforced
+
+
+def test_an_attack_that_listens_from_a_few_of_its_addresses_does_not_hold_back_the_rules_for_the_others() -> None:
+    book = Rulebook()
+    many = [suspect(key_of(f"10.9.1.{number}")) for number in range(200)]
+    few = frozenset(one.key for one in many[:9])
+    attack = judged(Verdict.ATTACK, *many, vouched=few | {LISTENER})
+    book.receive(attack, 0)
+    assert len(book.receive(attack, SHADOW_MS).enforced) == 191
 
 
 def test_nothing_of_a_source_is_remembered_for_long() -> None:
@@ -111,12 +142,14 @@ def test_siege_by_order_or_when_the_door_has_no_time_left_in_an_attack() -> None
     assert book.receive(CALM, 0, wishes=Wishes(siege=True)).level == rules.SIEGE
     assert book.receive(CALM, 250).level == rules.OPEN
     for now in (1_000, 1_000 + rules.BUSY_MS):
-        level = book.receive(ATTACK, now, busy=0.95).level
+        level = book.receive(ATTACK, now, load=Load(0.95)).level
     assert level == rules.SIEGE
-    assert book.receive(ATTACK, now + 1, busy=0.1).level == rules.ATTACK
-    crowd = Rulebook()
-    for now in (1_000, 1_000 + rules.BUSY_MS):
-        assert crowd.receive(judged(Verdict.CROWD), now, busy=0.99).level == rules.CROWD, "a crowd is no siege"
+    assert book.receive(ATTACK, now + 1, load=Load(0.1)).level == rules.SIEGE, "it has time because of the siege"
+    assert book.receive(ATTACK, now + LEAVE_MS, load=Load(0.1)).level == rules.ATTACK
+    for verdict, meant in ((Verdict.CROWD, rules.CROWD), (Verdict.UNDECIDED, rules.DOUBT)):
+        book = Rulebook()
+        for now in (1_000, 1_000 + rules.BUSY_MS):
+            assert book.receive(judged(verdict), now, load=Load(0.99)).level == meant, "people are not locked out"
 
 
 def test_the_next_usher_goes_on_with_the_rules_on_the_board() -> None:

@@ -51,6 +51,13 @@ def test_the_posterior_is_sure_from_sixty_five_starts_with_none_completed() -> N
     assert posterior(66, 60) < 0.01 and posterior(10_000, 5_000) < 0.01
 
 
+def test_a_verdict_stands_from_the_first_look_on_and_not_from_before() -> None:
+    bench = Bench()
+    bench.now_ms = 36_000_000
+    assert bench.look().since_ms == 36_000_250
+    assert bench.look(9).since_ms == 36_000_250
+
+
 def test_nobody_is_calm_and_an_audience_too(bench: Bench) -> None:
     assert bench.look().verdict is Verdict.CALM
     bench.audience(30)

@@ -154,3 +154,21 @@ def test_nothing_of_a_request_is_written_into_the_page(house: House) -> None:
 def test_json_is_answered_with_json(house: House) -> None:
     asked = house.ask("/s/show-1/wait", "POST", JSON)
     assert json.loads(asked.body)["challenge"]["algorithm"] == "SHA-256"
+
+
+@pytest.mark.parametrize(
+    ("shield", "status", "words"), [({"level": 4}, 503, "ticket or a place"), ({"share": 1}, 429, "address")]
+)
+def test_who_sent_the_form_and_is_not_let_in_is_shown_a_page(
+    house: House, shield: dict[str, Any], status: int, words: str
+) -> None:
+    house.board.put("shield", board.Shield(time.time_ns() // 1_000_000, **shield))
+    house.door._guard.look()
+    house.door.look()
+    answers = [house.ask("/s/show-1/wait", "POST") for _ in range(2)]
+    assert (answers[1].status, answers[1].headers["content-type"]) == (status, "text/html; charset=utf-8")
+    assert words in answers[1].body.decode() and "retry-after" in answers[1].headers
+    asked = house.ask("/s/show-1/wait", "POST", JSON)
+    assert (asked.status, asked.headers["content-type"]) == (status, "application/problem+json")
+    assert house.ask("/s/show-1/join", "POST").headers["content-type"] == "application/problem+json"
+    assert house.ask("/wait", "POST").status in (404, 405, status)

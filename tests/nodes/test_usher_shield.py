@@ -52,6 +52,12 @@ class Post:
         for data in self._witness.flush(0):
             self._sender.send(data)
 
+    def listen(self, source: str) -> None:
+        """Somebody hears a show from there."""
+        self._witness.count(source, "completed")
+        for data in self._witness.flush(0):
+            self._sender.send(data)
+
     def said(self) -> board.Shield:
         return self.board.get("shield", board.Shield) or board.Shield(0)
 
@@ -161,3 +167,49 @@ def test_where_the_kernel_does_not_help_it_is_said(tmp_path: Path, changes: dict
     shield.tick()
     told = Board(settings.board_dir).get("shield", board.Shield)
     assert told is not None and told.drops_by.startswith("workers: ") and words in told.drops_by
+
+
+def test_a_door_without_time_in_an_attack_is_a_siege(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stentor.core.rules.BUSY_MS", 500)
+    door = board.Door(2**53, cpu=0.97)
+    post.board.put("door-0", changed(door, cpu=0.5))
+    until(post.under_attack, "the attack is seen")
+    assert post.said().level == 3
+    post.board.put("door-0", door)
+    until(lambda: post.tell() or post.said().level == 4, "the siege begins")
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An usher whose minute is two seconds."""
+    monkeypatch.setattr("stentor.core.rules.LEAVE_MS", 2_000)
+    monkeypatch.setattr("stentor.core.pressure.SPAN_MS", 250)
+    monkeypatch.setattr("stentor.core.verdict.QUIET_MS", 250)
+
+
+def test_rules_live_on_while_much_is_refused_and_end_with_it(hasty: None, post: Post) -> None:
+    until(post.under_attack, "the attack is seen")
+    until(lambda: post.tell() or len(shut_out(post.settings)) == 40, "its addresses are shut out")
+    blocked_so_far = 0
+
+    def goes_on() -> bool:
+        nonlocal blocked_so_far
+        blocked_so_far += 100
+        post.board.put("edge-0", board.Edge(at_ms=2**53, blocked=blocked_so_far))
+        return post.said().verdict is board.Verdict.CALM
+
+    until(goes_on, "nothing of it is seen any more")
+    calm_ms = post.said().at_ms
+    until(lambda: goes_on() and post.said().at_ms > calm_ms + 3_000, "it is refused for a while")
+    assert len(shut_out(post.settings)) == 40
+    until(lambda: not post.said().rules, "the rules end")
+    assert post.heard[-1].what == "expired"
+
+
+def test_where_many_listen_from_lately_no_rule_is_enforced(post: Post) -> None:
+    for _ in range(5):
+        post.listen("10.9.0.7")
+    until(lambda: post.shield._gathered.places, "it is a place of many")
+    until(post.under_attack, "the attack is seen")
+    until(lambda: post.tell() or len(shut_out(post.settings)) == 39, "the others are shut out")
+    assert "10.9.0.7/32" not in shut_out(post.settings)

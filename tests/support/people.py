@@ -176,7 +176,6 @@ async def ticket(part: Part, source: str, headers: Headers = ()) -> str:
             return str(found["ticket"])
         if "place" in found:
             place, fails = str(found["place"]), 0
-            part.counts["places"] += not part.counts.get("placed", 0)
             await asyncio.sleep(min(POLL_S_MAX, found.get("next_poll_ms", 1000) / 1e3) * part.rng.uniform(0.8, 1.2))
             continue
         code = str(found.get("type", status)).rpartition("/")[2]

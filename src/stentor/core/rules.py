@@ -6,9 +6,10 @@
     3 attack  rules: in shadow first, then `limit` (new connections), then `drop`
     4 siege   tickets and reconnects only
 
-A rule is for one source and runs out by itself. It is not enforced where somebody listens or has listened, nor while
-all rules together would hit more than a thousandth of those who behave. The crew may lift it, or have all of them
-written down and none enforced (`dry_run`). No clock, no sockets.
+A rule is for one source and runs out by itself, or when nothing comes any more of what all rules shut out. It is not
+enforced where somebody listens or has just listened, nor where many of the listeners of the last five minutes came
+from. While a good part of all rules is of that kind, none is enforced: then it is the verdict that is wrong. The crew
+may lift a rule, or have all of them written down and none enforced (`dry_run`). No clock, no sockets.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ LIFE_MS, LIFE_MS_MAX = 60_000, 900_000
 REMEMBERED_MS = 900_000  # after the longest life of a rule: no address is kept for longer
 SHADOW_MS, LIMIT_MS = 500, 1_000  # until a rule is enforced; until it drops, from then on
 LEAVE_MS = 60_000  # without a sign, until a level is left
-GUARD_SHARE, GUARD_MIN = 0.001, 1  # of the sources that behave, whom rules may hit
+GUARD_SHARE, GUARD_MIN = 0.001, 1  # of the sources that listen, whom rules may hit
+GUARD_RULES = 0.05  # of the rules, that may hit some: whoever attacks could easily listen from a few addresses
 RULES_MAX = 12_000
 BUSY_SHARE, BUSY_MS = 0.9, 5_000  # of a core that the door takes, for so long
 SHARE_JOINS = 30  # a source in 10 s, in doubt
-RELEASED_MAX = 256
 
 
 class Wishes(NamedTuple):
@@ -42,6 +43,17 @@ class Wishes(NamedTuple):
 
 
 NO_WISHES = Wishes()
+
+
+class Load(NamedTuple):
+    """`busy`: the share of its core that the busiest door worker takes; `pressed_ms`: when much of what rules shut out
+    came last."""
+
+    busy: float = 0.0
+    pressed_ms: int = 0
+
+
+IDLE = Load()
 
 
 class Change(NamedTuple):
@@ -92,10 +104,13 @@ class Rulebook:
         self._number = 0
         self._level, self._left_ms = OPEN, 0
         self._busy_since_ms = 0
+        self._ordered = False  # the siege
+        self._attacked_ms = 0
 
     def restore(self, rules: Iterable[Rule], now_ms: int) -> None:
         """What a usher before this one enforced, as far as it has not run out. What was spared or in shadow is left
         behind: who listens is not known yet, and what still goes on gets a rule anew."""
+        self._attacked_ms = now_ms
         for rule in rules:
             key = key_of_target(rule.target)
             if rule.enforced_ms and rule.until_ms > now_ms and len(self._held) < RULES_MAX:
@@ -103,11 +118,12 @@ class Rulebook:
                 self._held[key] = _Held(rule.id, key, rule.target, *times, rule.why, (), rule.hits, rule.enforced_ms)
                 self._number = max(self._number, int(rule.id[1:] or 0))
 
-    def receive(self, judged: Judgement, now_ms: int, *, busy: float = 0.0, wishes: Wishes = NO_WISHES) -> Decision:
-        """`busy`: the share of its core that the busiest door worker takes."""
+    def receive(self, judged: Judgement, now_ms: int, *, load: Load = IDLE, wishes: Wishes = NO_WISHES) -> Decision:
         changes: list[Change] = []
-        self._set_level(judged.verdict, now_ms, busy, wishes)
-        self._expire(now_ms, wishes, changes)
+        self._set_level(judged.verdict, now_ms, load.busy, wishes)
+        if judged.verdict is Verdict.ATTACK:
+            self._attacked_ms = now_ms
+        self._expire(now_ms, wishes, changes, over=self._is_over(now_ms, load.pressed_ms))
         if judged.verdict is Verdict.ATTACK:
             for suspect in judged.suspects:
                 self._suspect(suspect, now_ms, wishes, changes)
@@ -119,20 +135,28 @@ class Rulebook:
 
     def _set_level(self, verdict: Verdict, now_ms: int, busy: float, wishes: Wishes) -> None:
         wanted = {Verdict.CALM: OPEN, Verdict.CROWD: CROWD, Verdict.UNDECIDED: DOUBT, Verdict.ATTACK: ATTACK}[verdict]
+        if wishes.siege or (wanted == ATTACK and self._is_busy(busy, now_ms)):
+            wanted = SIEGE
+        freed, self._ordered = self._ordered and not wishes.siege, wishes.siege
+        if wanted >= self._level or now_ms >= self._left_ms or freed:
+            self._level, self._left_ms = wanted, now_ms + LEAVE_MS
+
+    def _is_busy(self, busy: float, now_ms: int) -> bool:
+        """For a while, without a break."""
         if busy < BUSY_SHARE:
             self._busy_since_ms = 0
         elif not self._busy_since_ms:
             self._busy_since_ms = now_ms
-        besieged = bool(self._busy_since_ms) and now_ms - self._busy_since_ms >= BUSY_MS
-        if wishes.siege or (besieged and wanted >= DOUBT):
-            wanted = SIEGE
-        freed = self._level == SIEGE and not besieged and not wishes.siege
-        if wanted >= self._level or now_ms >= self._left_ms or freed:
-            self._level, self._left_ms = wanted, now_ms + LEAVE_MS
+        return bool(self._busy_since_ms) and now_ms - self._busy_since_ms >= BUSY_MS
 
-    def _expire(self, now_ms: int, wishes: Wishes, changes: list[Change]) -> None:
+    def _is_over(self, now_ms: int, pressed_ms: int) -> bool:
+        """Whether rules stop nobody any more: whoever is behind such an address now is somebody else."""
+        return now_ms - max(self._attacked_ms, pressed_ms) >= LEAVE_MS
+
+    def _expire(self, now_ms: int, wishes: Wishes, changes: list[Change], *, over: bool) -> None:
         for held in list(self._held.values()):
-            what = "released" if held.target in wishes.released else "expired" if held.until_ms <= now_ms else ""
+            ends = over or held.until_ms <= now_ms
+            what = "released" if held.target in wishes.released else "expired" if ends else ""
             if what:
                 del self._held[held.key]
                 changes.append(_change(what, held, now_ms))
@@ -174,9 +198,9 @@ class Rulebook:
     def _enforce(self, judged: Judgement, now_ms: int, wishes: Wishes, changes: list[Change]) -> None:
         vouched = judged.vouched
         hit = sum(key in vouched for key in self._held)
-        guarded = hit > max(GUARD_MIN, GUARD_SHARE * len(vouched)) if vouched else False
+        guarded = hit > max(GUARD_MIN, GUARD_SHARE * len(vouched), GUARD_RULES * len(self._held))
         for held in self._held.values():
-            spared = self._spared(held, vouched, wishes, guarded=guarded)
+            spared = self._spared(held, judged, wishes, guarded=guarded)
             if spared and (held.enforced_ms or spared != held.spared):
                 held.enforced_ms, held.spared = 0, spared
                 changes.append(_change("spared", held, now_ms))
@@ -184,11 +208,13 @@ class Rulebook:
                 held.enforced_ms, held.spared = now_ms, ""
                 changes.append(_change("enforced", held, now_ms))
 
-    def _spared(self, held: _Held, vouched: frozenset[bytes], wishes: Wishes, *, guarded: bool) -> str:
+    def _spared(self, held: _Held, judged: Judgement, wishes: Wishes, *, guarded: bool) -> str:
         if wishes.dry_run:
             return "the crew has ordered a dry run"
-        if held.key in vouched:
+        if held.key in judged.vouched:
             return "somebody listens there, or has just listened"
+        if held.key in judged.gathered:
+            return "more than a thousandth of those who listened in the last five minutes came from there"
         if guarded:
             return "the rules would hit more than a thousandth of those who listen"
         return ""

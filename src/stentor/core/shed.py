@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
-from stentor.formats.problem import refusal
+from stentor.formats.problem import Refused, refusal
 from stentor.model.http import Request, Response
 
 TARGET_S = 0.005
@@ -82,13 +82,13 @@ def is_stranger(request: Request) -> bool:
     return asks and not request.query.get("place")
 
 
-SHARED_OUT = refusal(
+SHARED_OUT = Refused(
     429, "fair-share", "Many ask from this address", "each gets a share at the moment; come again", retry_after_s=10
 )
 SHUT_OUT = refusal(  # by a proxy: who comes by themselves has no connection
     429, "shut-out", "Too much came from this address", "come again in a few minutes", retry_after_s=60
 )
-BESIEGED = refusal(
+BESIEGED = Refused(
     503, "siege", "Only those with a ticket or a place are let in", "come again in a minute", retry_after_s=60
 )
 _SECONDS = range(RETRY_AFTER_S[0], RETRY_AFTER_S[1] + 1)

@@ -16,13 +16,13 @@ machines that plays the whole protocol passes as people. No clock, no sockets.
 from __future__ import annotations
 
 from functools import lru_cache
-from math import exp, lgamma, log, sqrt
+from math import erf, exp, lgamma, log, sqrt
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from stentor.formats.evidence import BAD
+from stentor.formats.evidence import BAD, MAPPED
 from stentor.model.board import Signal, Verdict
 from stentor.model.suspicion import Flags, Judgement, Picture, Suspect
 
@@ -56,16 +56,12 @@ def posterior(starts: int, completed: int) -> float:
     and Stegun, 26.5.24)."""
     n = starts + 1
     if completed > 200 or completed >= SHARE * n:
-        return 0.5 * (1 + _erf((SHARE * n - completed - 0.5) / sqrt(2 * n * SHARE * (1 - SHARE))))
+        return 0.5 * (1 + erf((SHARE * n - completed - 0.5) / sqrt(2 * n * SHARE * (1 - SHARE))))
     terms = (
         lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1) + k * log(SHARE) + (n - k) * log(1 - SHARE)
         for k in range(completed + 1)
     )
     return 1 - min(1.0, sum(exp(term) for term in terms))
-
-
-def _erf(x: float) -> float:
-    return float(np.tanh(1.1283792 * x + 0.1009 * x**3))  # within 4e-4: only what is far below SURE gets here
 
 
 class _Found(NamedTuple):
@@ -81,7 +77,7 @@ class Judge:
     """`receive` a picture several times a second."""
 
     def __init__(self) -> None:
-        self._verdict, self._since_ms = Verdict.CALM, 0
+        self._verdict, self._since_ms = Verdict.CALM, -1
         self._looks = 0
         self._signed_ms = -QUIET_MS
         self._base, self._base_ms = 0.0, 0
@@ -89,6 +85,8 @@ class Judge:
 
     def receive(self, picture: Picture, *, edges_up: bool = True) -> Judgement:
         """`edges_up`: whether anybody could complete a session at all."""
+        if self._since_ms < 0:
+            self._since_ms = picture.at_ms  # it says nothing of the time before
         found = _conformance(picture), _completion(picture, edges_up=edges_up), _requests(picture)
         strangers = _strangers(picture, found)
         signals = tuple(one.signal for one in (*found, strangers) if one.signal is not None)
@@ -229,17 +227,14 @@ def _failing_networks(picture: Picture) -> Flags:
     failing = np.zeros(len(networks), np.bool_)
     for at in np.flatnonzero(starts >= STARTS_MIN).tolist():
         failing[at] = posterior(int(starts[at]), int(done[at])) > SURE
-    six = np.array([not key.tobytes().startswith(_MAPPED) for key in picture.keys], np.bool_)
+    six = np.array([not key.tobytes().startswith(MAPPED) for key in picture.keys], np.bool_)
     return np.asarray(failing[where] & strange & ((ripe >= MEMBER_STARTS_MIN) | six))
-
-
-_MAPPED = bytes(10) + b"\xff\xff"
 
 
 def _networks(keys: npt.NDArray[np.void]) -> npt.NDArray[np.bytes_]:
     """/24 of IPv4, /48 of IPv6, as bytes that compare."""
     raw = np.frombuffer(keys.tobytes(), np.uint8).reshape(len(keys), -1).copy()
-    mapped = (raw[:, :12] == np.frombuffer(_MAPPED, np.uint8)).all(axis=1)
+    mapped = (raw[:, :12] == np.frombuffer(MAPPED, np.uint8)).all(axis=1)
     raw[mapped, 15] = 0
     raw[~mapped, 6:] = 0
     raw[~mapped, 15] = 6

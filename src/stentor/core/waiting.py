@@ -157,6 +157,11 @@ def _wait(request: Request, show: str, place: str, view: View, now_ms: int) -> R
     return Response(status, headers, shown.body)
 
 
+def refused(request: Request, show: str, why: Refused, view: View, now_ms: int) -> Response:
+    """For whoever has sent the form, and is not let in."""
+    return why.response() if page.wants_json(request) else _refused_page(request, show, why, view, now_ms)
+
+
 def _refused_page(request: Request, show: str, refused: Refused, view: View, now_ms: int) -> Response:
     about = view.about(show)
     body = _body(show, "", refused, about, now_ms)
@@ -169,10 +174,10 @@ def _refused_page(request: Request, show: str, refused: Refused, view: View, now
 def challenged(request: Request, show: str, needed: Needed | Refused, view: View, now_ms: int) -> Response:
     """For whoever has sent the form, and has to do something first. A page without JavaScript can only wait: it comes
     back by itself, with a stamp that is then old enough."""
+    if not isinstance(needed, Needed):
+        return refused(request, show, needed, view, now_ms)
     if page.wants_json(request):
         return needed.response()
-    if not isinstance(needed, Needed):
-        return _refused_page(request, show, needed, view, now_ms)
     address = html.escape(f"/s/{show}/wait?stamp={needed.wait_stamp}")
     again = f'<meta http-equiv="refresh" content="{needed.wait_s}; url={address}">'
     lines = (

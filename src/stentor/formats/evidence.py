@@ -30,7 +30,7 @@ _SPARE = 16 - len(FIELDS)
 RECORD = np.dtype([("key", f"V{KEY_BYTES}"), *((name, ">u2") for name in FIELDS), ("spare", ">u2", (_SPARE,))])
 RECORDS_MAX = (DATAGRAM_BYTES_MAX - _HEAD.size) // RECORD.itemsize
 _ROW = struct.Struct(f">{KEY_BYTES}s{len(FIELDS)}H{2 * _SPARE}x")
-_MAPPED = bytes(10) + b"\xff\xff"
+MAPPED = bytes(10) + b"\xff\xff"
 assert RECORD.itemsize == _ROW.size == 48
 
 Records = npt.NDArray[np.void]  # of RECORD
@@ -55,16 +55,16 @@ def key_of(source: str) -> bytes:
     """The key of an address as text; of what is none (a Unix socket, say), b""."""
     try:
         if ":" not in source:
-            return _MAPPED + ipaddress.IPv4Address(source).packed
+            return MAPPED + ipaddress.IPv4Address(source).packed
         packed = ipaddress.IPv6Address(source.partition("%")[0]).packed
     except ValueError:
         return b""
-    return packed if packed.startswith(_MAPPED) else packed[:8] + bytes(8)
+    return packed if packed.startswith(MAPPED) else packed[:8] + bytes(8)
 
 
 def target(key: bytes) -> str:
     """The network that a key stands for: 10.0.0.7/32 or 2001:db8::/64."""
-    if key.startswith(_MAPPED):
+    if key.startswith(MAPPED):
         return f"{ipaddress.IPv4Address(key[12:])}/32"
     return f"{ipaddress.IPv6Address(key)}/64"
 
@@ -73,7 +73,7 @@ def key_of_target(text: str) -> bytes:
     """The other way round. Raises `ValueError` if it is not the network of one source."""
     network = ipaddress.ip_network(text)
     if isinstance(network, ipaddress.IPv4Network) and network.prefixlen == 32:
-        return _MAPPED + network.network_address.packed
+        return MAPPED + network.network_address.packed
     if isinstance(network, ipaddress.IPv6Network) and network.prefixlen == 64:
         return network.network_address.packed
     raise ValueError(f"{text} is not one IPv4 address or one /64 of IPv6")

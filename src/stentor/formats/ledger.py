@@ -96,7 +96,7 @@ class Ruled(_Line, frozen=True):
 
     id: str
     change: Change
-    action: Literal["limit", "drop", "challenge"]
+    action: Literal["limit", "drop"]
     source: str
     kind: str = ""
     until_ms: Count = 0

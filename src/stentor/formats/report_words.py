@@ -165,13 +165,19 @@ def _of_audio(audio: Audio, attacked: bool) -> Iterator[Finding]:
         yield Finding("other", f"{many(audio.lost, 'piece')} could not be recorded: the disk did not take them.")
 
 
+def _error_words(found: list[Stretch]) -> str:
+    if not found:
+        return ""
+    error = next((one.error for one in reversed(found) if one.error), "")
+    if not error:
+        return "How often such a verdict is wrong is not written in this ledger."
+    return f"How often such a verdict was wrong in rehearsal: {error}"
+
+
 def caveats(report: Report, taped: bool) -> tuple[str, ...]:
     source, totals = report.source, report.totals
-    error = next((one.error for one in reversed(attacks(report)) if one.error), "")
     said = [
-        f"How often such a verdict was wrong in rehearsal: {error}"
-        if error
-        else "How often such a verdict is wrong is not written in this ledger.",
+        _error_words(attacks(report)),
         "A verdict is a judgement from counts at the door. It does not say who was behind the traffic, nor why.",
         "A verdict stands for ten seconds or more after its last sign: not all in that time is part of an attack.",
         "A source is a network address, not a person: many people may share one, and one may have many.",

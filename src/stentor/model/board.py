@@ -273,6 +273,7 @@ class Door(msgspec.Struct, frozen=True, omit_defaults=True):
     evidence_lost: int = 0  # datagrams of evidence that the usher did not take
     challenged: int = 0  # joins that were asked to solve something first
     solved: int = 0
+    cpu: float = 0.0  # the share of a core that it took lately
 
 
 class Now(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -303,11 +304,11 @@ class Signal(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`target` is a network as text: one IPv4 address (/32) or IPv6 /64, larger ones to challenge only. `enforced_ms`
-    0: in shadow, or in a dry run. `why` is the words of its signals, `spared` what speaks against enforcing it."""
+    """`target` is a network as text: one IPv4 address (/32) or IPv6 /64. `enforced_ms` 0: in shadow, or in a dry run.
+    `why` is the words of its signals, `spared` what speaks against enforcing it."""
 
     id: str
-    action: Literal["limit", "drop", "challenge"]
+    action: Literal["limit", "drop"]
     target: str
     since_ms: int
     until_ms: int

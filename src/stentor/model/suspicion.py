@@ -65,3 +65,4 @@ class Judgement(NamedTuple):
     completed: int
     vouched: frozenset[bytes]  # sources with a listener, or who had one just now: never to be shut out
     favoured: frozenset[bytes]  # of those, from which many come: a share is not for them
+    gathered: frozenset[bytes] = frozenset()  # sources that many of the listeners of the last minutes came from

@@ -22,8 +22,8 @@ from stentor.io.net.mounts import Mounts
 from stentor.io.sessions import SEEN, Sessions, SessionsError
 from stentor.io.wake import TAKEN, Caller
 from stentor.model import board
-from stentor.nodes.intake import get
 from stentor.nodes.keyring import Keyring
+from stentor.nodes.values import get
 from stentor.settings import Settings
 
 SWEEP_S = 1.0  # between two looks for tickets that play elsewhere by now: behind the datagram that says so

@@ -19,7 +19,7 @@ from stentor.io.board import Board
 from stentor.io.keys import KeyFileError, stable_key
 from stentor.model import board
 from stentor.model.http import Request
-from stentor.nodes.intake import get
+from stentor.nodes.values import get
 from stentor.settings import Settings
 
 FRESH_S = 5.0  # the usher says four times a second whether it is wanted; a dead one wants nothing

@@ -18,6 +18,7 @@ from stentor.core.polls import Polls
 from stentor.core.witness import EARLY, POLITE, of_door
 from stentor.formats.challenge import Needed, for_players
 from stentor.formats.evidence import DOOR
+from stentor.formats.problem import Refused
 from stentor.io.assets import AssetError, Assets, Template
 from stentor.io.board import Board
 from stentor.io.net.loop import READABLE, Loop
@@ -27,12 +28,14 @@ from stentor.model.http import File, Request, Response
 from stentor.nodes.challenge import Challenges
 from stentor.nodes.door_line import Lines
 from stentor.nodes.guard import Guard
-from stentor.nodes.intake import Nows, get, put, run
+from stentor.nodes.intake import Nows, run
+from stentor.nodes.values import get, put
 from stentor.nodes.witness import Telling
 from stentor.settings import Settings
 
 LOOK_S = 0.25  # between two looks at the board
 PUBLISH_S = 1.0
+CPU_S = 0.9  # over so long at least
 CHANGED_S = 0.25  # counters that change: the usher lets in by them
 WAIT_PLACES = ("show", "title", "lamp", "lamp_word", "notice", "refresh", "body")
 SHOWS_FILLED_MAX = 32  # pages kept with a show filled in
@@ -45,6 +48,20 @@ def main(settings: Settings, worker: int = 0) -> int:
     """Serve until SIGTERM; -> exit code."""
     name, port = f"door-{worker}", settings.door_port
     return run(name, settings, port, 0, lambda loop: Door(settings, worker, loop), shed.StandingQueue)
+
+
+class Share:
+    """How much of a core this process takes. Seconds of two clocks."""
+
+    def __init__(self, now_s: float, spent_s: float) -> None:
+        self._now_s, self._spent_s, self._share = now_s, spent_s, 0.0
+
+    def share(self, now_s: float, spent_s: float) -> float:
+        """Lately: it is counted anew after a while."""
+        if now_s - self._now_s >= CPU_S:
+            self._share = round((spent_s - self._spent_s) / (now_s - self._now_s), 3)
+            self._now_s, self._spent_s = now_s, spent_s
+        return self._share
 
 
 class Pages:
@@ -99,6 +116,7 @@ class Door:
         self._guard = Guard(settings, self._board, loop, self._telling.attendance)
         self._challenges = Challenges(settings, self._board)
         self._polls = Polls()
+        self._cpu = Share(time.monotonic(), time.process_time())
         self._view = self._make_view(web, Nows(self._board, loop))
         self._ear = Ear(settings.wake_dir, "door")
         self.look()
@@ -169,13 +187,20 @@ class Door:
         if not shed.is_stranger(request):
             return None
         if self._guard.besieged:
-            return shed.BESIEGED
+            return self._not_now(request, shed.BESIEGED)
         asks = self._asks(request, source)
         if asks and not request.query.get("stamp"):
             return self._challenged(request, source)
         if not self._guard.shares(source):
-            return shed.SHARED_OUT
+            return self._not_now(request, shed.SHARED_OUT)
         return self._challenged(request, source) if asks else None
+
+    def _not_now(self, request: Request, why: Refused) -> Response:
+        """Whoever sent the form of the page without JavaScript is shown a page."""
+        match request.path.split("/"):
+            case ["", "s", show, "wait"]:
+                return waiting.refused(request, show, why, self._line_view, time.time_ns() // 1_000_000)
+        return why.response()
 
     def _asks(self, request: Request, source: str) -> bool:
         """Whether this stranger has to solve something first: not who is known to behave."""
@@ -240,6 +265,7 @@ class Door:
             challenged=self._challenges.challenged,
             solved=self._challenges.solved,
             evidence_lost=self._telling.lost,
+            cpu=self._cpu.share(time.monotonic(), time.process_time()),
         )
         put(self._board, f"door-{self._worker}", counters)
 

@@ -27,7 +27,8 @@ from stentor.io.sequence import Sequence, SequenceError
 from stentor.model import board
 from stentor.model.budget import Budget
 from stentor.nodes.door_tokens import Tokens
-from stentor.nodes.intake import get, now_text
+from stentor.nodes.intake import now_text
+from stentor.nodes.values import get
 from stentor.settings import Settings
 
 RETRY_AFTER_S = 2

@@ -34,10 +34,11 @@ from stentor.model.rendition import AAC_LOW, OPUS, RENDITIONS
 from stentor.nodes.admission import EAR, Admission
 from stentor.nodes.edge_ladder import EdgeLadder
 from stentor.nodes.guard import Guard
-from stentor.nodes.intake import Nows, put, run
+from stentor.nodes.intake import Nows, run
 from stentor.nodes.program import Program
 from stentor.nodes.pull import Pull, index
 from stentor.nodes.shell import MEDIA, Shell
+from stentor.nodes.values import put
 from stentor.nodes.witness import Telling
 from stentor.settings import Settings
 

@@ -15,8 +15,8 @@ from stentor.io.board import Board
 from stentor.io.net.mounts import Mounts
 from stentor.model import board
 from stentor.model.rendition import LOW, OPUS, OPUS_LOW, Rendition
-from stentor.nodes.intake import get
 from stentor.nodes.program import Program
+from stentor.nodes.values import get
 
 _NOTHING = board.Ladder(0)
 _SPLICED = {OPUS.id: OPUS_LOW.id}  # they share a header, and Opus goes on from any frame

@@ -17,7 +17,7 @@ from stentor.formats.evidence import key_of, target
 from stentor.io.board import Board
 from stentor.io.net.loop import Loop
 from stentor.model import board
-from stentor.nodes.intake import get
+from stentor.nodes.values import get
 from stentor.settings import Settings
 
 LOOK_S = 0.1

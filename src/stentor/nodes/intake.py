@@ -6,13 +6,12 @@ import signal
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-import msgspec
 import structlog
 
 from stentor.core.shed import StandingQueue
-from stentor.io.board import Board, BoardError
+from stentor.io.board import Board
 from stentor.io.net.loop import Loop
 from stentor.io.net.server import Answer, Limits, Server
 from stentor.io.net.sockets import listen
@@ -21,9 +20,9 @@ from stentor.model import board
 from stentor.model.http import Request, Response
 from stentor.nodes import secure
 from stentor.nodes.shedding import Shedding
+from stentor.nodes.values import get
 from stentor.settings import Settings
 
-T = TypeVar("T")
 EXIT_PORT_IN_USE = 3
 IDLE_LOOK_S = 0.5
 SHUT_OUT_S = 0.1
@@ -168,20 +167,3 @@ class Nows:
         if show not in self._seen:
             self._seen[show] = now_text(self._board, show)
         return self._seen[show]
-
-
-def get(values: Board, key: str, kind: type[T]) -> T | None:
-    """A value; one that cannot be read counts as none, and the log says so."""
-    try:
-        return values.get(key, kind)
-    except (BoardError, OSError) as error:
-        log.warning("unreadable value on the board", key=key, reason=str(error))
-        return None
-
-
-def put(values: Board, key: str, value: msgspec.Struct) -> None:
-    """Publish a value; what cannot be written is left to the next time, and the log says so."""
-    try:
-        values.put(key, value)
-    except OSError as error:
-        log.warning("cannot write the board", key=key, reason=str(error))

@@ -18,7 +18,7 @@ from stentor.model import board
 from stentor.model.http import Request, Response
 from stentor.nodes.door import Pages
 from stentor.nodes.door_line import Lines
-from stentor.nodes.intake import get
+from stentor.nodes.values import get
 from stentor.settings import Settings
 
 MEDIA = "/live/"  # what an edge is there for; everything else is the door's

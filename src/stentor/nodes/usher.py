@@ -8,14 +8,13 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import structlog
 
 from stentor.core.hold import Deadlines, HoldWatch
 from stentor.core.usher import line_fields, now_fields, shield_fields
 from stentor.formats import now as now_format
-from stentor.io.board import Board, BoardError
+from stentor.io.board import Board
 from stentor.io.keys import Signer
 from stentor.io.ring import Ring, RingError
 from stentor.io.wake import RING, Caller
@@ -25,12 +24,12 @@ from stentor.nodes.usher_ladder import UsherLadder
 from stentor.nodes.usher_ledger import UsherLedger
 from stentor.nodes.usher_line import Lines
 from stentor.nodes.usher_shield import UsherShield
+from stentor.nodes.values import get, get_all
 from stentor.settings import Settings
 
 LOOK_S = 0.05
 NOW_S = 1.0
 SHOWS_MAX = 32
-T = TypeVar("T")
 log = structlog.get_logger()
 
 
@@ -48,16 +47,9 @@ class Usher:
         self._ledger = UsherLedger(settings, self._board, lambda: self._ring)
         self._shield = UsherShield(settings, Board(settings.board_dir), self._ledger.hear)
 
-    def _get(self, key: str, kind: type[T]) -> T | None:
-        try:
-            return self._board.get(key, kind)
-        except BoardError as error:
-            log.warning("unreadable value on the board", error=str(error))
-            return None
-
     def _attach(self) -> Ring | None:
         """The ring of the show on stage; the old one is kept while its studio is away."""
-        stage = self._get("stage", board.Stage)
+        stage = get(self._board, "stage", board.Stage)
         if stage is None or not stage.ring:
             return self._ring
         try:
@@ -96,16 +88,18 @@ class Usher:
         """Sign and publish `now` for every show on the board."""
         self._look_at_ladder()
         desk = self._board.get("desk", board.Desk) or board.Desk()
-        stage = self._get("stage", board.Stage)
-        edges = [edge for key in self._board.keys("edge-") if (edge := self._get(key, board.Edge)) is not None]
+        stage = get(self._board, "stage", board.Stage)
+        edges = list(get_all(self._board, "edge-", board.Edge).values())
         wall_ms = time.time_ns() // 1_000_000
         for show in desk.shows[:SHOWS_MAX]:
             on_stage = (
-                stage if stage is not None and stage.show == show.id else self._get(f"ended-{show.id}", board.Stage)
+                stage
+                if stage is not None and stage.show == show.id
+                else get(self._board, f"ended-{show.id}", board.Stage)
             )
-            line = self._get(f"line-{show.id}", board.Line)
+            line = get(self._board, f"line-{show.id}", board.Line)
             fields = now_fields(show, on_stage, edges, wall_ms) | line_fields(show, line) | self._ladder.fields(show.id)
-            fields |= shield_fields(self._get("shield", board.Shield), wall_ms)
+            fields |= shield_fields(get(self._board, "shield", board.Shield), wall_ms)
             text = now_format.sign(fields, self._signer.public_key, self._signer.sign)
             self._board.put(f"now-{show.id}", board.Now(wall_ms, text))
         self._board.put("usher", board.Usher(wall_ms, os.getpid(), self._hold_chunks))

@@ -13,9 +13,10 @@ from msgspec.structs import replace
 from stentor.core.ladder import Cost, Decision, Ladder, Rung, Wish, capacities, scaled
 from stentor.core.usher import ladder_fields, listeners
 from stentor.io import yardstick
-from stentor.io.board import Board, BoardError
+from stentor.io.board import Board
 from stentor.io.wake import BOARD, Caller
 from stentor.model import board
+from stentor.nodes.values import get
 from stentor.settings import Settings
 
 LEAD_S = 8.0  # from the warning to the switch: listeners play a little slower meanwhile, and have the margin then
@@ -37,17 +38,10 @@ class UsherLadder:
         self._settings = settings
         self._board = values
         self._caller = caller
-        self.value = self._left() or board.Ladder(0)
+        self.value = get(values, "ladder", board.Ladder) or board.Ladder(0)
         if not self.value.write_ns and not settings.capacity:
             self.value = replace(self.value, **_measured())
         self._machine = Ladder(Rung(min(max(self.value.rung, 0), Rung.LOW_ALL)))
-
-    def _left(self) -> board.Ladder | None:
-        try:
-            return self._board.get("ladder", board.Ladder)
-        except BoardError as error:
-            log.warning("unreadable value on the board", error=str(error))
-            return None
 
     def fields(self, show: str) -> dict[str, Any]:
         """For the `now` object of `show`."""

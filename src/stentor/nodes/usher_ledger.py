@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeVar
 
 import structlog
 
@@ -15,10 +14,11 @@ from stentor.core.ledger import Book, Pace
 from stentor.core.tally import Said, Tally
 from stentor.formats.ledger import Entry, Noted, Sampled
 from stentor.io import ledger as files
-from stentor.io.board import Board, BoardError
+from stentor.io.board import Board
 from stentor.io.ledger import LedgerFile
 from stentor.io.ring import Ring
 from stentor.model import board
+from stentor.nodes.values import get, get_all
 from stentor.settings import Settings
 
 LOOK_S = 0.25
@@ -28,7 +28,6 @@ CHUNKS_MAX = 600  # counted at one look; a usher that was away for longer than t
 HEARD_MAX = 50_000  # changes of rules that wait to be written; with more, the oldest are lost
 RULES_AT_ONCE = 250  # some milliseconds, in which the usher fills no chunk
 Heard = tuple[str, board.Rule, tuple[str, ...], int]  # core.rules.Change: what, of which rule, families, events
-T = TypeVar("T")
 log = structlog.get_logger()
 
 
@@ -65,11 +64,11 @@ class UsherLedger:
     def look(self) -> None:
         """Four times a second: verdict, rules and orders as they change, and a sample when one is due."""
         now_ms = time.time_ns() // 1_000_000
-        desk, stage = self._get("desk", board.Desk) or board.Desk(), self._get("stage", board.Stage)
+        desk, stage = get(self._board, "desk", board.Desk) or board.Desk(), get(self._board, "stage", board.Stage)
         self._turn_to(ledger.subject(desk.shows[:SHOWS_MAX], stage, self._ended(desk), now_ms), now_ms)
         if self._show is None:
             return
-        self._take_shield(self._get("shield", board.Shield))
+        self._take_shield(get(self._board, "shield", board.Shield))
         self._take_rules()
         staged = stage if stage is not None and stage.show == self._show.id else None
         opened = now_ms >= self._show.opens_at_ms and not (staged and staged.phase in ledger.OVER)
@@ -80,7 +79,7 @@ class UsherLedger:
 
     def _ended(self, desk: board.Desk) -> dict[str, int]:
         """When shows were over, by id."""
-        found = {show.id: self._get(f"ended-{show.id}", board.Stage) for show in desk.shows[:SHOWS_MAX]}
+        found = {show.id: get(self._board, f"ended-{show.id}", board.Stage) for show in desk.shows[:SHOWS_MAX]}
         return {show: stage.ended_at_ms or stage.at_ms for show, stage in found.items() if stage is not None}
 
     def _turn_to(self, show: board.Show | None, now_ms: int) -> None:
@@ -111,8 +110,8 @@ class UsherLedger:
 
     def _sample(self, stage: board.Stage | None, now_ms: int) -> Sampled:
         assert self._show is not None
-        line = self._get(f"line-{self._show.id}", board.Line) or board.Line(0)
-        rung = (self._get("ladder", board.Ladder) or board.Ladder(0)).rung
+        line = get(self._board, f"line-{self._show.id}", board.Line) or board.Line(0)
+        rung = (get(self._board, "ladder", board.Ladder) or board.Ladder(0)).rung
         shield, counts = self._shield or board.Shield(0), self._counts.since()
         return Sampled(
             now_ms,
@@ -164,13 +163,6 @@ class UsherLedger:
             self._file.told(lost)
             self._keep(Noted(now_ms, f"{lost} lines are missing here: the disk did not take them."))
 
-    def _get(self, key: str, kind: type[T]) -> T | None:
-        try:
-            return self._board.get(key, kind)
-        except BoardError as error:
-            log.warning("unreadable value on the board", error=str(error))
-            return None
-
 
 class Counts:
     """How much the workers' counters have grown between two samples."""
@@ -183,7 +175,7 @@ class Counts:
 
     def since(self) -> dict[str, int]:
         """Names are those of `Sampled`; -> what was counted since the call before, and how many listen."""
-        edges, doors = self._values("edge-", board.Edge), self._values("door-", board.Door)
+        edges, doors = get_all(self._board, "edge-", board.Edge), get_all(self._board, "door-", board.Door)
         self._silent = {key: value.at_ms for key, value in (edges | doors).items()}
         grown = {name: self._grown(name, _SAID[name], edges, doors) for name in self._tallies}
         return grown | {"listening": self._tallies["joins"].level}
@@ -202,18 +194,6 @@ class Counts:
     def absent(self, now_ms: int) -> tuple[str, ...]:
         """Workers that have not written for a while, of those that stand on the board."""
         return tuple(key for key, at_ms in self._silent.items() if now_ms - at_ms > ABSENT_MS)
-
-    def _values(self, prefix: str, kind: type[T]) -> dict[str, T]:
-        found: dict[str, T] = {}
-        for key in self._board.keys(prefix):
-            try:
-                value = self._board.get(key, kind)
-            except BoardError as error:
-                log.warning("unreadable value on the board", error=str(error))
-                continue
-            if value is not None:
-                found[key] = value
-        return found
 
 
 _Counter = Callable[[board.Edge | board.Door], int]

@@ -12,9 +12,10 @@ import structlog
 
 from stentor.core.admission import Facts
 from stentor.core.tally import Said, Tally
-from stentor.io.board import Board, BoardError
+from stentor.io.board import Board
 from stentor.model import board
 from stentor.nodes.line import ShowLine
+from stentor.nodes.values import get, get_all
 from stentor.settings import Settings
 
 LOOK_S = 0.25
@@ -56,10 +57,10 @@ class Lines:
         What fails for one show is logged, and tried again at the next look.
         """
         arrivals = self._edges.receive(self._said("edge-", _edge, board.Edge), _mono_ms())
-        doors = self._values("door-", board.Door)
+        doors = get_all(self._board, "door-", board.Door)
         self._doors.receive({key: _door(value) for key, value in doors.items()}, _mono_ms())
-        self._desk = self._get("desk", board.Desk) or self._desk
-        self._stage = stage = self._get("stage", board.Stage) or self._stage
+        self._desk = get(self._board, "desk", board.Desk) or self._desk
+        self._stage = stage = get(self._board, "stage", board.Stage) or self._stage
         shows = {show.id: show for show in self._desk.shows[:SHOWS_MAX]}
         self._lines = {show: line for show, line in self._lines.items() if show in shows}
         self._tickets = {show: self._tickets.get(show) or Tally() for show in shows}
@@ -72,7 +73,9 @@ class Lines:
                 log.error("a line could not be looked at", show=show.id, error=str(error))
 
     def _facts(self, show: board.Show, staged: board.Stage | None, arrivals: int, tickets: int) -> Facts:
-        over = self._get(f"ended-{show.id}", board.Stage) is not None or (staged is not None and staged.phase in OVER)
+        over = get(self._board, f"ended-{show.id}", board.Stage) is not None or (
+            staged is not None and staged.phase in OVER
+        )
         return Facts(
             cap=self._cap(show),
             listening=self._edges.level if staged else 0,
@@ -97,23 +100,12 @@ class Lines:
 
     def _cap(self, show: board.Show) -> int:
         """The least of what the machine carries, the ladder leaves and the crew wants."""
-        ladder = self._get("ladder", board.Ladder)
+        ladder = get(self._board, "ladder", board.Ladder)
         caps = (self._settings.edges * self._settings.listeners_max, ladder.cap if ladder else 0, show.cap)
         return min(cap for cap in caps if cap > 0)
 
     def _said(self, prefix: str, said: Callable[[T], Said], kind: type[T]) -> dict[str, Said]:
-        return {key: said(value) for key, value in self._values(prefix, kind).items()}
-
-    def _values(self, prefix: str, kind: type[T]) -> dict[str, T]:
-        values = {key: self._get(key, kind) for key in self._board.keys(prefix)}
-        return {key: value for key, value in values.items() if value is not None}
-
-    def _get(self, key: str, kind: type[T]) -> T | None:
-        try:
-            return self._board.get(key, kind)
-        except BoardError as error:
-            log.warning("unreadable value on the board", error=str(error))
-            return None
+        return {key: said(value) for key, value in get_all(self._board, prefix, kind).items()}
 
 
 def _step(line: ShowLine) -> bool:

@@ -8,30 +8,31 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_network
-from typing import TypeVar
 
 import structlog
 
 from stentor.core.evidence import Evidence
+from stentor.core.gathered import Gathered
+from stentor.core.pressure import Pressure
 from stentor.core.proxies import networks
-from stentor.core.rules import LIMIT_MS, Change, Decision, Rulebook, Wishes
+from stentor.core.rules import LIMIT_MS, Change, Decision, Load, Rulebook, Wishes
 from stentor.core.verdict import Judge
 from stentor.formats import blocked
 from stentor.formats.blocked import DROP, FAVOUR, LIMIT, Block
 from stentor.formats.evidence import BadEvidence, decode, key_of_target, target
 from stentor.io import nft
-from stentor.io.board import Board, BoardError
+from stentor.io.board import Board
 from stentor.io.post import Receiver
 from stentor.model import board
 from stentor.model.suspicion import Judgement
 from stentor.nodes.guard import read_blocks, rules_path
+from stentor.nodes.values import get, get_all
 from stentor.settings import Settings
 
 TICK_S = 0.25
 TOLD_RULES_MAX = 400  # on the board, which bounds its values; workers have all of them
 STALE_MS = 5_000
 FAVOUR_MS = 10_000  # so long at least somebody is favoured
-T = TypeVar("T")
 log = structlog.get_logger()
 LOOPBACK = "127.0.0.0/8, ::1/128"
 ERROR = (  # docs/SHIELD.md, "How often it errs"
@@ -46,6 +47,7 @@ class UsherShield:
     def __init__(self, settings: Settings, values: Board, hear: Callable[[Sequence[Change]], None]) -> None:
         self._settings, self._board, self._hear = settings, values, hear
         self._evidence, self._judge, self._book = Evidence(), Judge(), Rulebook()
+        self._gathered, self._pressure = Gathered(), Pressure()
         self._kernel_problem, self._kernel = self._make_kernel()
         self._own = (*networks(LOOPBACK), *networks(settings.trusted_proxies))
         self._revision = 0
@@ -64,7 +66,7 @@ class UsherShield:
         return problem, None if problem else nft.Kernel((settings.door_port, settings.edge_port))
 
     def start(self) -> None:
-        before = self._get("rules", board.Rules)
+        before = get(self._board, "rules", board.Rules)
         if before is not None:
             self._revision = before.revision
         self._book.restore(self._left(before.rules if before else ()), _now_ms())
@@ -108,7 +110,9 @@ class UsherShield:
 
     def _take(self, data: bytes) -> None:
         try:
-            self._evidence.receive(decode(data), _mono_ms())
+            batch = decode(data)
+            self._evidence.receive(batch, _mono_ms())
+            self._gathered.receive(batch)
         except BadEvidence as error:
             log.warning("not evidence", reason=str(error))
 
@@ -120,9 +124,12 @@ class UsherShield:
 
     def tick(self) -> None:
         """Judge, decide, tell, and have it carried out."""
-        edges = self._values("edge-", board.Edge)
-        judged = self._without_proxies(self._judge.receive(self._evidence.tick(_mono_ms()), edges_up=_are_up(edges)))
-        decision = self._book.receive(judged, _now_ms(), busy=self._busy(), wishes=self._wishes())
+        edges = get_all(self._board, "edge-", board.Edge)
+        self._gathered.tick(_mono_ms())
+        picture = self._evidence.tick(_mono_ms())
+        judged = self._without_proxies(self._judge.receive(picture, edges_up=_are_up(edges)))
+        judged = judged._replace(gathered=self._gathered.places)
+        decision = self._book.receive(judged, _now_ms(), load=self._load(edges), wishes=self._wishes())
         self._enforce(decision, judged.favoured if decision.share else frozenset())
         self._tell(judged, decision)
         self._hear(decision.changes)
@@ -136,12 +143,17 @@ class UsherShield:
         source = ip_network(name)
         return any(source.version == own.version and source.overlaps(own) for own in self._own)
 
-    def _busy(self) -> float:
-        return 0.0
+    def _load(self, edges: Mapping[str, board.Edge]) -> Load:
+        doors = get_all(self._board, "door-", board.Door)
+        busy = max((door.cpu for door in doors.values() if _now_ms() - door.at_ms < STALE_MS), default=0.0)
+        dropped = self._kernel.dropped if self._kernel is not None else 0
+        blocked = sum(one.blocked for one in (*doors.values(), *edges.values()))
+        self._pressure.receive(dropped + blocked, _now_ms())
+        return Load(busy, self._pressure.last_ms)
 
     def _wishes(self) -> Wishes:
         """What the crews want, of shows that are not over: nobody could take it back of one that is."""
-        desk = self._get("desk", board.Desk) or board.Desk()
+        desk = get(self._board, "desk", board.Desk) or board.Desk()
         shows = [show for show in desk.shows if show.wish != "cancel" and not self._is_over(show.id)]
         return Wishes(
             dry_run=any(show.dry_run for show in shows),
@@ -150,7 +162,7 @@ class UsherShield:
         )
 
     def _is_over(self, show: str) -> bool:
-        return self._get(f"ended-{show}", board.Stage) is not None
+        return get(self._board, f"ended-{show}", board.Stage) is not None
 
     def _enforce(self, decision: Decision, favoured: frozenset[bytes]) -> None:
         """Workers read a file; the kernel has only those who are shut out."""
@@ -198,17 +210,6 @@ class UsherShield:
         if self._kernel is None:
             return f"workers: {self._kernel_problem}"
         return f"workers: {self._kernel.problem}" if self._kernel.problem else "kernel"
-
-    def _values(self, prefix: str, kind: type[T]) -> Mapping[str, T]:
-        values = {key: self._get(key, kind) for key in self._board.keys(prefix)}
-        return {key: value for key, value in values.items() if value is not None}
-
-    def _get(self, key: str, kind: type[T]) -> T | None:
-        try:
-            return self._board.get(key, kind)
-        except BoardError as error:
-            log.warning("unreadable value on the board", error=str(error))
-            return None
 
 
 def _are_up(edges: Mapping[str, board.Edge]) -> bool:

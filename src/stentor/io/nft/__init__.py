@@ -140,17 +140,25 @@ def elements(verb: str, targets: Mapping[Target, int | None]) -> list[dict[str, 
     ]
 
 
+def _counted(item: dict[str, Any]) -> int:
+    """Packets, of an item of a listed chain."""
+    expr = item.get("rule", {}).get("expr", ())
+    return sum(int(part["counter"]["packets"]) for part in expr if "counter" in part)
+
+
 class Kernel:
     """Carries out what is wanted on a thread of its own, so that nobody waits for `nft`; the newest wish counts."""
 
     def __init__(self, ports: Iterable[int]) -> None:
         self.problem = ""
+        self.dropped = 0  # packets
         self._ports = tuple(ports)
         self._wanted: dict[Target, int] = {}  # until when, Unix seconds
         self._now_s = 0
         self._held: dict[Target, int] = {}
         self._bad: set[Target] = set()  # wanted, and not taken
         self._looked_s = 0
+        self._counted = 0  # of those, by the table as it is
         self._made = False
         self._over = False
         self._wake = threading.Condition()
@@ -209,7 +217,7 @@ class Kernel:
 
     def _make(self, now_s: int) -> None:
         _run(table(self._ports))
-        self._made, self._held, self._looked_s = True, {}, now_s
+        self._made, self._held, self._looked_s, self._counted = True, {}, now_s, 0
 
     def _look(self, now_s: int) -> None:
         """Raises `NftError` if somebody has taken the table away or emptied it: without a look now and then nobody
@@ -220,6 +228,8 @@ class Kernel:
         if sum("rule" in item for item in found.get("nftables", ())) != RULES_IN:
             raise NftError("the rules of the table are gone")
         self._looked_s = now_s
+        dropped = sum(_counted(item) for item in found.get("nftables", ()))
+        self.dropped, self._counted = self.dropped + dropped - self._counted, dropped
 
     def _change(self, wanted: Mapping[Target, int], now_s: int) -> None:
         gone = {target: None for target, until_s in self._held.items() if target not in wanted and until_s > now_s + 1}

@@ -13,7 +13,7 @@ const VERDICTS = {
 
 export const LEVELS = ["open", "crowd", "doubt", "attack", "siege"];
 
-const ACTIONS = { limit: "Limits new connections of", drop: "Shuts out", challenge: "Asks for a task first:" };
+const ACTIONS = { limit: "Limits new connections of", drop: "Shuts out" };
 
 const count = (value, one, more) => `${value.toLocaleString()} ${value === 1 ? one : more}`;
 
