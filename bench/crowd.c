@@ -1,9 +1,10 @@
 /* A crowd: very many HTTP listeners in one process, which read, count, compare and time what they get.
  *
- * usage: crowd ADDRESS PORT PATHS RCVBUF WIRE
+ * usage: crowd ADDRESS PORT PATHS RCVBUF WIRE [SOURCE COUNT]
  *   PATHS   file with one request path a line; listener i asks for line i (modulo the lines)
  *   RCVBUF  SO_RCVBUF of every listener, 0 for the kernel's choice
  *   WIRE    plain; tls: TLS 1.3, each connection a full handshake; resume: each goes on from the last ticket seen
+ *   SOURCE  the first of COUNT addresses that listeners come from; without, they are of loopback
  *
  * Commands are lines on stdin, each answered by one line of JSON on stdout; the end of stdin ends the crowd:
  *   join COUNT AT_ONCE         open COUNT connections, at most AT_ONCE of them still without a first byte
@@ -478,9 +479,13 @@ static int patience_ms(void) {
 int main(int argc, char **argv) {
     struct epoll_event events[EVENTS];
     const struct timespec nap = {.tv_nsec = NAP_NS}, short_nap = {.tv_nsec = NAP_RATE_NS};
-    if (argc != 6) {
-        fprintf(stderr, "usage: crowd ADDRESS PORT PATHS RCVBUF plain|tls|resume\n");
+    if (argc != 6 && argc != 8) {
+        fprintf(stderr, "usage: crowd ADDRESS PORT PATHS RCVBUF plain|tls|resume [SOURCE COUNT]\n");
         return 2;
+    }
+    if (argc == 8) {
+        first_source = ntohl(inet_addr(argv[6]));
+        sources = (uint32_t)atoi(argv[7]);
     }
     set_up(argv);
     for (;;) {

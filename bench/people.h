@@ -10,7 +10,8 @@
 
 #include "wire.h"
 
-#define SOURCES 16 /* source addresses: above about 14,000 connections from one, the kernel's search slows down */
+/* Source addresses, the first and how many: above about 14,000 connections from one, the kernel's search slows down. */
+static uint32_t first_source = 0x7f000101u, sources = 16;
 
 static uint64_t now_ns(void) {
     struct timespec t;
@@ -46,7 +47,7 @@ static int open_socket(uint32_t index, int rcvbuf) {
     setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* as browsers do: the request does not wait for an ACK */
     if (rcvbuf) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof rcvbuf);
-    source.sin_addr.s_addr = htonl(0x7f000100u + 1 + index % SOURCES);
+    source.sin_addr.s_addr = htonl(first_source + index % sources);
     if (bind(fd, (struct sockaddr *)&source, sizeof source)) die("bind");
     return fd;
 }

@@ -99,12 +99,20 @@ def together(people: Sequence[Crowd], call: Callable[[Crowd], T]) -> list[T]:
 
 @contextlib.contextmanager
 def crowd(
-    port: int, paths: list[str], scratch: Path, rcvbuf: int = 0, wire: str = PLAIN, cores: Cores = CROWD_CORE
+    port: int,
+    paths: list[str],
+    scratch: Path,
+    rcvbuf: int = 0,
+    wire: str = PLAIN,
+    cores: Cores = CROWD_CORE,
+    host: str = "127.0.0.1",
+    sources: tuple[object, ...] = (),
 ) -> Iterator[Crowd]:
-    """A crowd that asks 127.0.0.1:`port` for `paths`, one a listener."""
+    """A crowd that asks `host`:`port` for `paths`, one a listener. `sources`: the first address that they come from,
+    and how many there are."""
     with tempfile.NamedTemporaryFile("w", dir=scratch, delete=False) as list_of_paths:
         list_of_paths.write("\n".join(paths) + "\n")
-    argv = [compiled("crowd.c", "-lssl", "-lcrypto"), "127.0.0.1", port, list_of_paths.name, rcvbuf, wire]
+    argv = [compiled("crowd.c", "-lssl", "-lcrypto"), host, port, list_of_paths.name, rcvbuf, wire, *sources]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with running(argv, cores, sys.stderr.fileno(), **pipes) as process:
         yield Crowd(process)

@@ -10,7 +10,7 @@ from stentor.core.evidence import RIPE_MS, WINDOW_MS, Evidence
 from stentor.core.verdict import LOOKS, QUIET_MS, SURE, Judge, posterior
 from stentor.core.witness import Witness
 from stentor.formats import evidence
-from stentor.formats.evidence import decode, key_of
+from stentor.formats.evidence import decode, key_of, target
 from stentor.model.board import Verdict
 from stentor.model.suspicion import Judgement
 
@@ -177,3 +177,44 @@ def test_polls_of_a_place_by_the_hundred_are_no_good_order(bench: Bench) -> None
     }
     assert [suspect.key for suspect in judged.suspects] == [key_of("10.9.0.1")]
     assert "polls far too early" in judged.signals[0].words
+
+
+def test_who_asks_by_the_thousand_and_does_nothing_else_attacks(bench: Bench) -> None:
+    for _ in range(20):
+        bench.audience(30)
+        bench.tell("10.9.0.1", requests=1_000)
+        judged = bench.look()
+    assert judged.verdict is Verdict.ATTACK
+    assert [target(one.key) for one in judged.suspects] == ["10.9.0.1/32"]
+    assert "requests one after the other" in judged.signals[0].words
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [{"requests": 120}, {"requests": 200, "polite": 2}, {"requests": 300, "polite": 280}],
+    ids=["pages of a thousand who wait", "a proxy that nobody has listed", "players behind one address"],
+)
+def test_many_behind_one_address_do_not(bench: Bench, counts: dict[str, int]) -> None:
+    for _ in range(40):
+        bench.audience(30)
+        bench.tell("10.9.0.1", **counts)
+        assert bench.look().verdict is not Verdict.ATTACK
+
+
+def test_strangers_who_ask_too_much_attack_a_door_that_cannot_answer_all(bench: Bench) -> None:
+    for overloaded, verdict in ((False, Verdict.UNDECIDED), (True, Verdict.ATTACK)):
+        for _ in range(40):
+            bench.audience(30)
+            for number in range(10):
+                bench.tell(f"10.9.0.{number}", requests=8)
+            judged = bench.look(overloaded=overloaded)
+        assert judged.verdict is verdict
+    assert {target(one.key) for one in judged.suspects} == {f"10.9.0.{number}/32" for number in range(10)}
+
+
+def test_an_overloaded_door_alone_says_nothing_against_a_crowd(bench: Bench) -> None:
+    for _ in range(40):
+        bench.audience(200)
+        for number in range(10):
+            bench.tell(f"10.9.0.{number}", requests=8, places=1)
+        assert bench.look(overloaded=True).verdict is not Verdict.ATTACK

@@ -111,7 +111,7 @@ def test_no_rule_is_made_against_this_machine_or_a_listed_proxy(tmp_path: Path) 
     sources = ("127.0.0.1", "::1", "192.0.2.9", "2001:db8:7:1::5", "10.9.0.7", "2001:db8:9::1")
     suspects = tuple(Suspect(key_of(source), ("completion",), 66, 0.999, "66 in 10 s") for source in sources)
     judged = Judgement(1, board.Verdict.ATTACK, 1, (), suspects, 6, 66, 0, frozenset(), frozenset())
-    shield._judge.receive = lambda picture, edges_up: judged
+    shield._judge.receive = lambda picture, **_: judged
     shield.tick()
     rules = Board(settings.board_dir).get("rules", board.Rules)
     assert rules is not None and {rule.target for rule in rules.rules} == {"10.9.0.7/32", "2001:db8:9::/64"}

@@ -2,13 +2,15 @@
 
 Four families of evidence, each of which can be wrong in its own way:
 
-    conformance  sources that do what no player does: forged tickets, requests that never end, streams that never drain
+    conformance  sources that do what no player does: forged tickets, requests that never end, streams that never drain,
+                 requests by the thousand
     completion   sources and networks that begin sessions and complete none: P(share completed < 0.1) > 0.999 by a
                  Beta(1, 1) prior, which takes 65 starts with none completed
     requests     sources that ask far more than all who behave
     strangers    those suspected were never seen to behave well, while most of the others were
 
-*Attack* takes two families, one of them conformance or completion, in three looks running. One is *undecided*; many
+*Attack* takes two families, one of them conformance or completion, in three looks running; or, while the door cannot
+answer all who come, requests by strangers. One is *undecided*; many
 who come and behave are a *crowd*. What the door held back itself is no evidence, nor is a crowd's size. A network of
 machines that plays the whole protocol passes as people. No clock, no sockets.
 """
@@ -39,6 +41,9 @@ POOLED_STARTS_MIN = (
 MEMBER_STARTS_MIN = 2  # of a source in a network that fails as a whole
 REQUESTS_MIN, REQUESTS_OVER_GOOD = 150, 20
 REQUESTS_ALL_MIN = 300
+# A page asks every five seconds at the most, so this is what 2,500 of them would ask. How many the door has time for is
+# of no account: a crowd on a slow machine is still a crowd.
+ENDLESS_MIN, ENDLESS_OVER_GOOD = 5_000, 200
 STRANGERS_MAX, OTHERS_MIN, OTHERS_SHARE_MIN = 0.05, 20, 0.3
 LOOKS = 3
 QUIET_MS = 10_000  # without a sign, and an attack is over
@@ -83,15 +88,16 @@ class Judge:
         self._base, self._base_ms = 0.0, 0
         self._signals: tuple[Signal, ...] = ()
 
-    def receive(self, picture: Picture, *, edges_up: bool = True) -> Judgement:
-        """`edges_up`: whether anybody could complete a session at all."""
+    def receive(self, picture: Picture, *, edges_up: bool = True, overloaded: bool = False) -> Judgement:
+        """`edges_up`: whether anybody could complete a session at all; `overloaded`: whether more is asked at the door
+        than it can answer."""
         if self._since_ms < 0:
             self._since_ms = picture.at_ms  # it says nothing of the time before
         found = _conformance(picture), _completion(picture, edges_up=edges_up), _requests(picture)
         strangers = _strangers(picture, found)
         signals = tuple(one.signal for one in (*found, strangers) if one.signal is not None)
         joins, crowded = int(picture.column("joins").sum()), self._is_crowd(picture)
-        self._decide(picture.at_ms, signals, crowded=crowded)
+        self._decide(picture.at_ms, signals, crowded=crowded, overloaded=overloaded)
         good = _vouched(picture)
         return Judgement(
             picture.at_ms,
@@ -115,9 +121,9 @@ class Judge:
         self._base += (joins - self._base) * min(1.0, dt_ms / BASE_MS)
         return crowd or (self._verdict is Verdict.CROWD and joins >= CROWD_JOINS_MIN)
 
-    def _decide(self, now_ms: int, signals: tuple[Signal, ...], *, crowded: bool) -> None:
+    def _decide(self, now_ms: int, signals: tuple[Signal, ...], *, crowded: bool, overloaded: bool) -> None:
         families = {signal.family for signal in signals}
-        hard = families & {"conformance", "completion"}
+        hard = families & {"conformance", "completion"} or (overloaded and families >= {"requests", "strangers"})
         self._looks = self._looks + 1 if hard and len(families) > 1 else 0
         if self._looks >= LOOKS or (self._verdict is Verdict.ATTACK and hard):
             self._signed_ms, self._signals = now_ms, signals
@@ -155,13 +161,23 @@ def _conformance(picture: Picture) -> _Found:
     little = (bad > 0) & (good == 0) & ~picture.known & (2 * bad >= asked)
     if int(bad[little].sum()) >= BAD_SPREAD_MIN and float(little.mean()) >= BAD_SPREAD_SHARE:
         flags |= little  # each does little of it, and nothing else
+    endless = _endless(picture, good)
+    flags |= endless
+    bad = bad + endless * picture.column("requests")
     events = int(bad[flags].sum())
     signal = None
     if events >= BAD_ALL_MIN:
-        parts = ((name, int(picture.column(name)[flags].sum())) for name in BAD)
+        parts = [(name, int(picture.column(name)[flags].sum())) for name in BAD]
+        parts.append(("endless", int(picture.column("requests")[endless].sum())))
         words = f"{_addresses(flags)} did what no player does: {_listed(parts)} in 10 s"
         signal = _signal("conformance", words, flags, events, events / max(1, int(bad.sum())))
     return _Found("conformance", flags, bad, signal)
+
+
+def _endless(picture: Picture, good: Rows) -> Flags:
+    """Sources that ask and ask: more than the pages of thousands of people behind one address would, waiting for T0."""
+    requests = picture.column("requests").astype(np.int64)
+    return np.asarray((requests >= ENDLESS_MIN) & (requests > ENDLESS_OVER_GOOD * (1 + good)))
 
 
 _BAD_WORDS = {
@@ -169,6 +185,7 @@ _BAD_WORDS = {
     "early": "polls far too early",
     "unfinished": "requests that did not come to an end",
     "undrained": "streams that took nothing",
+    "endless": "requests one after the other",
 }
 
 
@@ -286,11 +303,16 @@ def _suspects(picture: Picture, found: tuple[_Found, ...]) -> tuple[Suspect, ...
     signed = [one for one in found if one.signal is not None]
     if not signed:
         return ()
-    flags = np.asarray(np.logical_or.reduce([one.flags for one in signed]))
+    flags = np.asarray(np.logical_or.reduce([_against(one, picture) for one in signed]))
     weight = np.asarray(sum(one.events * one.flags for one in signed))
     rows = np.flatnonzero(flags)
     rows = rows[np.argsort(-weight[rows], kind="stable")][:SUSPECTS_MAX]
     return tuple(_suspect(picture, signed, int(row)) for row in rows)
+
+
+def _against(found: _Found, picture: Picture) -> Flags:
+    """That somebody asks much is not enough against who is known to behave: many may be behind one address."""
+    return found.flags & ~picture.known if found.family == "requests" else found.flags
 
 
 def _suspect(picture: Picture, signed: list[_Found], row: int) -> Suspect:

@@ -15,7 +15,7 @@ from stentor.core.evidence import Evidence
 from stentor.core.gathered import Gathered
 from stentor.core.pressure import Pressure
 from stentor.core.proxies import networks
-from stentor.core.rules import LIMIT_MS, Change, Decision, Load, Rulebook, Wishes
+from stentor.core.rules import BUSY_SHARE, LIMIT_MS, Change, Decision, Load, Rulebook, Wishes
 from stentor.core.verdict import Judge
 from stentor.formats import blocked
 from stentor.formats.blocked import DROP, FAVOUR, LIMIT, Block
@@ -32,6 +32,7 @@ from stentor.settings import Settings
 TICK_S = 0.25
 TOLD_RULES_MAX = 400  # on the board, which bounds its values; workers have all of them
 STALE_MS = 5_000
+SHEDDING_MS = 3_000  # doors tell once a second
 FAVOUR_MS = 10_000  # so long at least somebody is favoured
 log = structlog.get_logger()
 LOOPBACK = "127.0.0.0/8, ::1/128"
@@ -48,6 +49,7 @@ class UsherShield:
         self._settings, self._board, self._hear = settings, values, hear
         self._evidence, self._judge, self._book = Evidence(), Judge(), Rulebook()
         self._gathered, self._pressure = Gathered(), Pressure()
+        self._shed, self._shed_ms = 0, 0
         self._kernel_problem, self._kernel = self._make_kernel()
         self._own = (*networks(LOOPBACK), *networks(settings.trusted_proxies))
         self._revision = 0
@@ -124,15 +126,19 @@ class UsherShield:
 
     def tick(self) -> None:
         """Judge, decide, tell, and have it carried out."""
-        edges = get_all(self._board, "edge-", board.Edge)
-        self._gathered.tick(_mono_ms())
-        picture = self._evidence.tick(_mono_ms())
-        judged = self._without_proxies(self._judge.receive(picture, edges_up=_are_up(edges)))
-        judged = judged._replace(gathered=self._gathered.places)
-        decision = self._book.receive(judged, _now_ms(), load=self._load(edges), wishes=self._wishes())
+        edges, doors = (get_all(self._board, "edge-", board.Edge), get_all(self._board, "door-", board.Door))
+        load = self._load(doors, edges)
+        judged = self._judged(edges, overloaded=load.busy >= BUSY_SHARE or self._is_shedding(doors))
+        decision = self._book.receive(judged, _now_ms(), load=load, wishes=self._wishes())
         self._enforce(decision, judged.favoured if decision.share else frozenset())
         self._tell(judged, decision)
         self._hear(decision.changes)
+
+    def _judged(self, edges: Mapping[str, board.Edge], *, overloaded: bool) -> Judgement:
+        self._gathered.tick(_mono_ms())
+        picture = self._evidence.tick(_mono_ms())
+        judged = self._judge.receive(picture, edges_up=_are_up(edges), overloaded=overloaded)
+        return self._without_proxies(judged)._replace(gathered=self._gathered.places)
 
     def _without_proxies(self, judged: Judgement) -> Judgement:
         """No rule is made against this machine or a listed proxy: all who come by it would be shut out."""
@@ -143,13 +149,20 @@ class UsherShield:
         source = ip_network(name)
         return any(source.version == own.version and source.overlaps(own) for own in self._own)
 
-    def _load(self, edges: Mapping[str, board.Edge]) -> Load:
-        doors = get_all(self._board, "door-", board.Door)
+    def _load(self, doors: Mapping[str, board.Door], edges: Mapping[str, board.Edge]) -> Load:
         busy = max((door.cpu for door in doors.values() if _now_ms() - door.at_ms < STALE_MS), default=0.0)
         dropped = self._kernel.dropped if self._kernel is not None else 0
         blocked = sum(one.blocked for one in (*doors.values(), *edges.values()))
         self._pressure.receive(dropped + blocked, _now_ms())
         return Load(busy, self._pressure.last_ms)
+
+    def _is_shedding(self, doors: Mapping[str, board.Door]) -> bool:
+        """Whether somebody was put off in the last seconds."""
+        shed = sum(door.shed for door in doors.values())
+        if shed > self._shed:
+            self._shed_ms = _mono_ms()
+        self._shed = shed
+        return bool(self._shed_ms) and _mono_ms() - self._shed_ms < SHEDDING_MS
 
     def _wishes(self) -> Wishes:
         """What the crews want, of shows that are not over: nobody could take it back of one that is."""
