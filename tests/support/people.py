@@ -42,6 +42,7 @@ class Plan:
     def __init__(self, fields: dict[str, Any]) -> None:
         self.host, self.door, self.edge = str(fields["host"]), int(fields["door"]), int(fields["edge"])
         self.show, self.for_s = str(fields["show"]), float(fields["for_s"])
+        self.ticket = str(fields.get("ticket", ""))  # where there is no door: what everybody has
         self.parts: list[dict[str, Any]] = fields["parts"]
         self.began = time.monotonic()
 
@@ -160,6 +161,8 @@ async def ticket(part: Part, source: str, headers: Headers = ()) -> str:
     """As the page does: join, wait in line, solve what is asked, come again; -> a ticket. Raises `Refused` when the
     time is over."""
     plan, place, solved, fails = part.plan, "", "", 0
+    if plan.ticket:
+        return plan.ticket
     began = time.monotonic()
     while plan.left_s > 0:
         query = "&".join(text for text in (f"place={place}" if place else "", solved) if text)

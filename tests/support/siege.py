@@ -107,7 +107,6 @@ class House:
 
     def __init__(self, cable: Cable, running: Running, on_air: OnAir, tmp: Path) -> None:
         self.cable, self.running, self.on_air, self._tmp = cable, running, on_air, tmp
-        self._plans = 0
 
     def drops_by(self) -> str:
         """Who keeps out whom a rule shuts out."""
@@ -117,12 +116,8 @@ class House:
     def begin(self, parts: list[Part], for_s: float) -> subprocess.Popen[str]:
         """The world comes; -> its process, which ends by itself."""
         settings = self.running.settings
-        plan = {"host": HOUSE, "door": settings.door_port, "edge": settings.edge_port, "show": self.on_air.made.show}
-        self._plans += 1
-        path = self._tmp / f"plan-{self._plans}.json"
-        path.write_text(json.dumps({**plan, "for_s": for_s, "parts": parts}))
-        with entered(self.cable.world):
-            return subprocess.Popen([sys.executable, people.__file__, str(path)], stdout=subprocess.PIPE, text=True)
+        doors = {"door": settings.door_port, "edge": settings.edge_port, "show": self.on_air.made.show}
+        return begin(self.cable, {**doors, "for_s": for_s, "parts": parts}, self._tmp)
 
     def rehearse(
         self, parts: list[Part], for_s: float, meanwhile: Callable[[], None] = lambda: None, more_s: float = 0.0
@@ -139,6 +134,14 @@ class House:
             watch.stop()
         assert world.returncode == 0, world.returncode
         return Outcome(json.loads(said), watch)
+
+
+def begin(cable: Cable, plan: dict[str, Any], tmp: Path) -> subprocess.Popen[str]:
+    """People of the world do as in `plan` (support/people.py)."""
+    path = tmp / f"plan-{time.monotonic_ns()}.json"
+    path.write_text(json.dumps({"host": HOUSE, **plan}))
+    with entered(cable.world):
+        return subprocess.Popen([sys.executable, people.__file__, str(path)], stdout=subprocess.PIPE, text=True)
 
 
 @contextmanager

@@ -128,6 +128,7 @@ _DOOR = (
         "Requests told to come again, for more asked than can be answered.",
         lambda d: d.shed,
     ),
+    Declared("stentor_door_cpu_share", "gauge", "The share of a core that the door took lately.", lambda d: d.cpu),
     Declared("stentor_door_report_age_seconds", "gauge", "Since the door last said anything.", _age_s),
 )
 _STAGE = (
