@@ -13,6 +13,7 @@ BENCH_S_MAX = 2_700
 QUICK = {  # what makes a bench a matter of a minute; results of such runs are shown, not kept
     "archive": ["--hours", "0.2", "--rounds", "2"],
     "arrivals": ["--quick"],
+    "attacked": ["--quick"],
     "ceiling": ["--quick"],
     "comeback": ["--quick"],
     "crowd_sim": ["--quick"],
@@ -28,6 +29,7 @@ QUICK = {  # what makes a bench a matter of a minute; results of such runs are s
     "loss": ["--speakers", "2", "--seconds", "20"],
     "mouth": ["--quick"],
     "overload": ["--quick"],
+    "shield": ["--quick"],
     "stage": ["--speakers", "2", "--seconds", "5"],
     "stalled": ["--quick"],
     "ticket": ["--quick"],
