@@ -35,7 +35,7 @@ RULES: list[dict[str, Any]] = [
         "id": "r2", "action": "limit", "target": "2001:db8::/64", "since_ms": 991_000, "until_ms": 1_060_000,
         "spared": "a listener plays there",
     },
-    {"id": "r3", "action": "challenge", "target": "198.51.100.0/24", "since_ms": 992_000, "until_ms": 1_060_000},
+    {"id": "r3", "action": "limit", "target": "198.51.100.7/32", "since_ms": 992_000, "until_ms": 1_060_000},
 ]  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def test_rules_say_whom_they_are_against_why_and_how_long(browse: Browse, desk: 
     expect(first).to_contain_text("66 sessions begun and none played")
     expect(second).to_contain_text("Limits new connections of 2001:db8::/64")
     expect(second).to_contain_text("Not enforced: a listener plays there")
-    expect(third).to_contain_text("Asks for a task first: 198.51.100.0/24")
+    expect(third).to_contain_text("Limits new connections of 198.51.100.7/32")
     expect(third).to_contain_text("Watched, not enforced yet")
     expect(page.locator("#rules-count")).to_have_text("412")
     expect(page.locator("#rules-rest")).to_contain_text("those with most events, of 412 in force")
@@ -110,13 +110,13 @@ def test_rules_say_whom_they_are_against_why_and_how_long(browse: Browse, desk: 
 def test_a_rule_is_released_and_none_moves_under_the_finger(browse: Browse, desk: Desk) -> None:
     desk.say(shield=ATTACK, rules=RULES)
     page = _page(browse, desk)
-    button = page.get_by_role("button", name="Release: 198.51.100.0/24")
+    button = page.get_by_role("button", name="Release: 198.51.100.7/32")
     button.focus()
     desk.say(rules=RULES[1:])  # the first has run out
     expect(page.locator(".rule")).to_have_count(2)
-    assert page.evaluate("document.activeElement.ariaLabel") == "Release: 198.51.100.0/24"
+    assert page.evaluate("document.activeElement.ariaLabel") == "Release: 198.51.100.7/32"
     page.keyboard.press("Enter")
-    _ordered(page, desk, "release", {"target": "198.51.100.0/24"})
+    _ordered(page, desk, "release", {"target": "198.51.100.7/32"})
     desk.say(shield={"rules": 0}, rules=[])
     expect(page.locator("#rules-part")).to_be_hidden()
 

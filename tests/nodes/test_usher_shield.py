@@ -185,6 +185,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stentor.core.rules.LEAVE_MS", 2_000)
     monkeypatch.setattr("stentor.core.pressure.SPAN_MS", 250)
     monkeypatch.setattr("stentor.core.verdict.QUIET_MS", 250)
+    monkeypatch.setattr("stentor.core.evidence.WINDOW_MS", 2_000)
 
 
 def test_rules_live_on_while_much_is_refused_and_end_with_it(hasty: None, post: Post) -> None:
