@@ -90,6 +90,14 @@ def test_a_share_is_for_who_is_not_known_to_behave(gate: Gate) -> None:
     assert all(gate.guard.shares(OFFICE) and gate.guard.admits(OFFICE) for _ in range(9))
 
 
+@pytest.mark.parametrize("address", ["10.9.0.{}", "2001:db8:9:{}::1"])
+def test_a_network_has_a_share_too(gate: Gate, address: str) -> None:
+    gate.tell(share=2, level=2)
+    shares = [gate.guard.shares(address.format(number)) for number in range(1, 40)]
+    assert shares == [True] * (2 * guard.NETWORK_SHARES) + [False] * (39 - 2 * guard.NETWORK_SHARES)
+    assert gate.guard.shares("10.8.0.1") and gate.guard.shares("2001:db8:8::1"), "others have their own"
+
+
 def test_a_usher_that_says_nothing_any_more_limits_nobody(gate: Gate) -> None:
     gate.tell(age_ms=guard.STALE_MS + 1_000, share=1, level=guard.SIEGE)
     assert all(gate.guard.shares(HOSTILE) for _ in range(9)) and not gate.guard.besieged

@@ -129,6 +129,20 @@ def test_the_next_usher_goes_on_with_the_rules_of_the_last(post: Post, tmp_path:
     assert post.said().verdict is board.Verdict.CALM, "nothing was seen by this one yet"
 
 
+def test_a_socket_that_cannot_be_had_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stentor.nodes.usher_shield.AGAIN_S", 0.05)
+    settings = replace(Settings(), data_dir=tmp_path / "data", run_dir=tmp_path / "run", shield_kernel="off")
+    settings.shield_socket.mkdir(parents=True)
+    values = Board(settings.board_dir)
+    shield = UsherShield(settings, values, [].extend)
+    shield.start()
+    time.sleep(0.2)
+    assert values.get("shield", board.Shield) is None
+    settings.shield_socket.rmdir()
+    until(lambda: values.get("shield", board.Shield), "it judges")
+    shield.stop()
+
+
 def test_the_next_usher_goes_on_with_rules_that_the_board_has_no_room_for(tmp_path: Path) -> None:
     settings = replace(Settings(), data_dir=tmp_path / "data", run_dir=tmp_path / "run", shield_kernel="off")
     until_ms = time.time_ns() // 1_000_000 + 60_000

@@ -24,13 +24,20 @@ def source(request: Request, trusted: Networks) -> str:
         return request.source
     hops = request.headers.get(FORWARDED, "").split(",")[-HOPS_MAX:]
     found = request.source
-    for hop in reversed([one.strip() for one in hops if one.strip()]):
+    for hop in reversed([_without_port(one.strip()) for one in hops if one.strip()]):
         if _address(hop) is None:
             return found
         found = hop
         if not _is_of(hop, trusted):
             return hop
     return found
+
+
+def _without_port(hop: str) -> str:
+    """Some proxies write a port behind the address, of IPv6 in brackets."""
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    return hop.partition(":")[0] if hop.count(":") == 1 else hop
 
 
 @lru_cache(maxsize=4_096)

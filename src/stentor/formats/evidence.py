@@ -62,6 +62,11 @@ def key_of(source: str) -> bytes:
     return packed if packed.startswith(MAPPED) else packed[:8] + bytes(8)
 
 
+def network_of(key: bytes) -> bytes:
+    """A source's network: /24 of IPv4, /48 of IPv6; no source has the same key."""
+    return key[:15] if key.startswith(MAPPED) else key[:6]
+
+
 def target(key: bytes) -> str:
     """The network that a key stands for: 10.0.0.7/32 or 2001:db8::/64."""
     if key.startswith(MAPPED):

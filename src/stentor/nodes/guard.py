@@ -13,7 +13,7 @@ import structlog
 from stentor.core.attendance import Attendance
 from stentor.formats import blocked
 from stentor.formats.blocked import DROP, FAVOUR, Block
-from stentor.formats.evidence import key_of, target
+from stentor.formats.evidence import key_of, network_of, target
 from stentor.io.board import Board
 from stentor.io.net.loop import Loop
 from stentor.model import board
@@ -22,6 +22,7 @@ from stentor.settings import Settings
 
 LOOK_S = 0.1
 SPAN_S = 10.0
+NETWORK_SHARES = 10  # of a source, that a network of them has together: /24, and /48 of IPv6
 LIMIT = 5  # new connections of a source in that time
 STALE_MS = 5_000  # a word of the shield that is older counts no more
 COUNTED_MAX = 65_536
@@ -95,7 +96,10 @@ class Guard:
     def shares(self, source: str) -> bool:
         """Whether a join from there is within its fair share; while there is none, all are."""
         share = self._shield.share
-        return not share or self.favours(source) or self._within(key_of(source), share)
+        if not share or self.favours(source):
+            return True
+        key = key_of(source)
+        return self._within(network_of(key), NETWORK_SHARES * share) and self._within(key, share)
 
     def favours(self, source: str) -> bool:
         """Whether a source is known to behave."""

@@ -30,6 +30,7 @@ from stentor.nodes.values import get, get_all
 from stentor.settings import Settings
 
 TICK_S = 0.25
+AGAIN_S = 1.0  # after what could not be helped
 TOLD_RULES_MAX = 400  # on the board, which bounds its values; workers have all of them
 STALE_MS = 5_000
 SHEDDING_MS = 3_000  # doors tell once a second
@@ -98,17 +99,22 @@ class UsherShield:
             self._kernel.close()
 
     def _run(self) -> None:
-        try:
-            with contextlib.closing(Receiver(self._settings.shield_socket)) as receiver:
-                due_s = time.monotonic()
-                while not self._over.is_set():
-                    for data in receiver.receive(due_s - time.monotonic()):
-                        self._take(data)
-                    if time.monotonic() >= due_s:
-                        due_s = time.monotonic() + TICK_S
-                        self._try_tick()
-        except OSError as error:
-            log.error("no evidence can be received", error=str(error))
+        while not self._over.is_set():
+            try:
+                self._hear_and_judge()
+            except OSError as error:
+                log.error("no evidence can be received", error=str(error))
+                self._over.wait(AGAIN_S)
+
+    def _hear_and_judge(self) -> None:
+        with contextlib.closing(Receiver(self._settings.shield_socket)) as receiver:
+            due_s = time.monotonic()
+            while not self._over.is_set():
+                for data in receiver.receive(due_s - time.monotonic()):
+                    self._take(data)
+                if time.monotonic() >= due_s:
+                    due_s = time.monotonic() + TICK_S
+                    self._try_tick()
 
     def _take(self, data: bytes) -> None:
         try:
