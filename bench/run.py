@@ -20,6 +20,7 @@ QUICK = {  # what makes a bench a matter of a minute; results of such runs are s
     "door": ["--quick"],
     "drawn": ["--quick"],
     "fanout": ["--quick"],
+    "goodput": ["--quick"],
     "guests": ["--rounds", "1"],
     "hls": ["--minutes", "0.2"],
     "hls_cache": ["--players", "100", "--seconds", "8"],
