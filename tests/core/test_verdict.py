@@ -218,3 +218,23 @@ def test_an_overloaded_door_alone_says_nothing_against_a_crowd(bench: Bench) -> 
         for number in range(10):
             bench.tell(f"10.9.0.{number}", requests=8, places=1)
         assert bench.look(overloaded=True).verdict is not Verdict.ATTACK
+
+
+def test_who_joins_again_and_again_and_never_solves_what_is_asked_does_what_no_page_does(bench: Bench) -> None:
+    for look in range(40):
+        bench.audience(100)
+        for number in range(50):
+            if look % 4 == number % 4:
+                bench.tell(f"10.9.0.{number}", requests=1, joins=1, held=1, unsolved=1)
+        judged = bench.look()
+    assert judged.verdict is Verdict.ATTACK and len(judged.suspects) == 50
+    assert "without doing what was asked" in judged.signals[0].words
+
+
+def test_that_all_who_come_are_asked_to_solve_one_says_nothing_against_them(bench: Bench) -> None:
+    """A crowd of strangers within a second or two, none of whom has solved it yet; and an office of them."""
+    bench.audience(100)
+    for number in range(2_000):
+        bench.tell(f"10.9.{number // 250}.{number % 250}", requests=1, joins=1, held=1, unsolved=1)
+    bench.tell("10.8.0.1", requests=60, joins=60, held=60, unsolved=30, solved=15)
+    assert bench.look(8).verdict in (Verdict.CALM, Verdict.CROWD)

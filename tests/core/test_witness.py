@@ -46,6 +46,8 @@ PLACED, GATHERED = b'{"place": "P", "state": "queue"}', b'{"place": "P", "state"
         (request("join", "POST"), Response(200, (), b'{"ticket": "T"}'), ("requests", "joins", "starts")),
         (request("join", "POST"), Response(202, (), PLACED), ("requests", "joins", "held")),
         (request("join", "POST"), Response(202, (), GATHERED), ("requests", "joins", "places")),
+        (request("join", "POST"), Response(428), ("requests", "joins", "held", "unsolved")),
+        (request("listen.mp3"), Response(428), ("requests", "joins", "held")),
         (request("join", "POST"), Response(503), ("requests", "joins", "held")),
         (request("join", "POST", place="x"), Response(403), ("requests", "joins", "forged")),
         (request("listen.mp3"), Response(307), ("requests", "joins", "starts")),

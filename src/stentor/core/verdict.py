@@ -3,7 +3,7 @@
 Four families of evidence, each of which can be wrong in its own way:
 
     conformance  sources that do what no player does: forged tickets, requests that never end, streams that never drain,
-                 requests by the thousand
+                 joins again and again without a solution, requests by the thousand
     completion   sources and networks that begin sessions and complete none: P(share completed < 0.1) > 0.999 by a
                  Beta(1, 1) prior, which takes 65 starts with none completed
     requests     sources that ask far more than all who behave
@@ -158,8 +158,9 @@ def _conformance(picture: Picture) -> _Found:
     good, forged = _good(picture), picture.column("forged")
     flags = (bad + FORGED_WEIGHT * forged >= BAD_MIN) & (bad > BAD_OVER_GOOD * good)
     asked = picture.column("requests") + picture.column("starts")
-    little = (bad > 0) & (good == 0) & ~picture.known & (2 * bad >= asked)
-    if int(bad[little].sum()) >= BAD_SPREAD_MIN and float(little.mean()) >= BAD_SPREAD_SHARE:
+    few = bad - picture.column("unsolved")  # everybody is asked once
+    little = (few > 0) & (good == 0) & ~picture.known & (2 * few >= asked)
+    if int(few[little].sum()) >= BAD_SPREAD_MIN and float(little.mean()) >= BAD_SPREAD_SHARE:
         flags |= little  # each does little of it, and nothing else
     endless = _endless(picture, good)
     flags |= endless
@@ -185,6 +186,7 @@ _BAD_WORDS = {
     "early": "polls far too early",
     "unfinished": "requests that did not come to an end",
     "undrained": "streams that took nothing",
+    "unsolved": "joins again and again without doing what was asked",
     "endless": "requests one after the other",
 }
 

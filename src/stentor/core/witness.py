@@ -61,6 +61,8 @@ def of_door(request: Request, response: Response) -> tuple[str, ...]:
     posted = request.method == "POST" and request.path.endswith(("/join", "/wait"))
     if response.status == _FORBIDDEN:
         return (*_JOINS[posted], "forged")
+    if posted and response.status == _ASKED:
+        return _UNSOLVED
     if posted or request.path.endswith("/listen.mp3"):
         if response.status in (_OK, _ON):
             return _STARTS
@@ -71,7 +73,8 @@ def of_door(request: Request, response: Response) -> tuple[str, ...]:
 
 
 POLITE, EARLY = ("requests", "polite"), ("requests", "early")  # polls of a place
-_OK, _ON, _FORBIDDEN = 200, 307, 403
+_OK, _ON, _FORBIDDEN, _ASKED = 200, 307, 403, 428
 _GATHERING = b'"state": "gathering"'
 _STARTS = ("requests", "joins", "starts")
+_UNSOLVED = ("requests", "joins", "held", "unsolved")
 _JOINS = {True: ("requests", "joins"), False: ("requests",)}

@@ -23,6 +23,7 @@ FIELDS = (
     "undrained",  # streams that take nothing
     "live",  # streams at this moment
     "solved",  # challenges
+    "unsolved",  # joins that were asked to solve one
 )
 Counts = npt.NDArray[np.int32]
 Flags = npt.NDArray[np.bool_]
