@@ -116,6 +116,18 @@ def test_before_the_draw_and_when_closed_nobody_is_called() -> None:
     assert house.look(closed=False)[:2] == (Gate.QUEUE, 5)
 
 
+def test_no_seat_is_kept_for_tickets_that_went_to_whoever_is_shut_out_now() -> None:
+    house = House(cap=100)
+    assert house.look().gate is Gate.FREE
+    assert house.look(tickets=100).free == 0
+    full = house.look()
+    assert (full.gate, full.called) == (Gate.QUEUE, 100)
+    freed = house.look(void=90)
+    assert (freed.gate, freed.called, freed.free) == (Gate.FREE, 10, 90)
+    assert house.look(void=0, after_ms=PATIENCE_MS + 3 * POLL_MS_MAX).called == 0, "the rest lapses as ever"
+    assert house.look(void=50).free == 100, "and of more than are called nobody knows"
+
+
 def test_calls_come_at_a_limited_rate() -> None:
     house = House(cap=10_000, waiting=10_000)
     house.admission = Admission(100, 0)

@@ -84,6 +84,16 @@ def test_an_attack_that_listens_from_a_few_of_its_addresses_does_not_hold_back_t
     assert len(book.receive(attack, SHADOW_MS).enforced) == 191
 
 
+def test_tickets_of_whom_a_rule_shuts_out_are_void_once() -> None:
+    book = Rulebook()
+    attack = judged(Verdict.ATTACK, suspect()._replace(unused=7), suspect(LISTENER)._replace(unused=9))
+    assert book.receive(attack, 0).void == 0, "in shadow"
+    more = judged(Verdict.ATTACK, suspect()._replace(unused=12))
+    book.receive(more, SHADOW_MS - 1)
+    assert book.receive(more, SHADOW_MS).void == 12, "and not of whom it spares"
+    assert book.receive(attack, SHADOW_MS + 1_000).void == 12
+
+
 def test_nothing_of_a_source_is_remembered_for_long() -> None:
     book = Rulebook()
     first = book.receive(ATTACK, 0).rules[0]

@@ -179,6 +179,16 @@ def test_polls_of_a_place_by_the_hundred_are_no_good_order(bench: Bench) -> None
     assert "polls far too early" in judged.signals[0].words
 
 
+def test_tickets_that_nobody_listens_with_are_counted(bench: Bench) -> None:
+    for _ in range(30):
+        bench.audience()
+        bench.tell("10.9.0.1", requests=4, starts=4, tickets=4)
+        bench.tell("10.9.0.2", requests=8, starts=8, tickets=4)
+        judged = bench.look()
+    unused = {target(one.key): one.unused for one in judged.suspects}
+    assert unused == {"10.9.0.1/32": 120, "10.9.0.2/32": 0}
+
+
 def test_who_asks_by_the_thousand_and_does_nothing_else_attacks(bench: Bench) -> None:
     for _ in range(20):
         bench.audience(30)

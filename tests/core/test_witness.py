@@ -43,14 +43,14 @@ PLACED, GATHERED = b'{"place": "P", "state": "queue"}', b'{"place": "P", "state"
 @pytest.mark.parametrize(
     ("asked", "answered", "fields"),
     [
-        (request("join", "POST"), Response(200, (), b'{"ticket": "T"}'), ("requests", "joins", "starts")),
+        (request("join", "POST"), Response(200, (), b'{"ticket": "T"}'), ("requests", "joins", "starts", "tickets")),
         (request("join", "POST"), Response(202, (), PLACED), ("requests", "joins", "held")),
         (request("join", "POST"), Response(202, (), GATHERED), ("requests", "joins", "places")),
         (request("join", "POST"), Response(428), ("requests", "joins", "held", "unsolved")),
         (request("listen.mp3"), Response(428), ("requests", "joins", "held")),
         (request("join", "POST"), Response(503), ("requests", "joins", "held")),
         (request("join", "POST", place="x"), Response(403), ("requests", "joins", "forged")),
-        (request("listen.mp3"), Response(307), ("requests", "joins", "starts")),
+        (request("listen.mp3"), Response(307), ("requests", "joins", "starts", "tickets")),
         (request("place/P"), Response(200, (), PLACED), ("requests", "polite")),
         (request("place/P"), Response(403), ("requests", "forged")),
         (request("now"), Response(200), ("requests",)),

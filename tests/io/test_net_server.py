@@ -33,7 +33,8 @@ class Intake:
         listener = listen("127.0.0.1", 0)
         self.port = listener.getsockname()[1]
         self.spare = spare
-        self.server = Server(self.loop, listener, self.answer, limits, lambda: self.spare)
+        self.missed = []
+        self.server = Server(self.loop, listener, self.answer, limits, lambda: self.spare, misses=self.missed.append)
         self.server.start()
         self.clients = []
 
@@ -159,6 +160,16 @@ def test_a_connection_without_a_next_request_is_closed():
     intake.close()
 
 
+def test_who_has_asked_and_makes_room_has_missed_nothing():
+    intake = with_limits(connections_max=2)
+    idle = [intake.client(GET % b"a") for _ in range(2)]
+    intake.until(lambda: all(client.read().endswith(b"/a") for client in idle))
+    late = intake.client(GET % b"b")
+    intake.until(lambda: late.read().endswith(b"/b"))
+    assert intake.server.counters.shed == 1 and intake.missed == []
+    intake.close()
+
+
 def test_half_a_second_request_has_the_time_of_headers():
     intake = with_limits(headers_timeout_s=0.3)
     client = intake.client(GET % b"a" + b"GET /b")
@@ -174,6 +185,7 @@ def test_the_one_that_waits_longest_makes_room():
     quick = [intake.client(GET % b"a") for _ in range(2)]
     intake.until(lambda: all(client.read().endswith(b"/a") for client in quick))
     assert intake.server.counters.shed == 2
+    assert intake.missed == ["127.0.0.1"] * 2, "it never asked for anything, and had the time to"
     intake.until(lambda: [client.read() == b"" and client.closed for client in slow] == [True, True, False])
     intake.close()
 

@@ -90,6 +90,18 @@ def test_without_a_draw_who_comes_first_is_first(tmp_path: Path) -> None:
     assert hall.look().called == 0
 
 
+def test_whom_the_shield_has_shut_out_keeps_no_seat(tmp_path: Path) -> None:
+    hall = Hall(tmp_path, draw_in_s=None)
+    hall.join(range(1, 9), hall.now_s)
+    hall.board.put("shield", board.Shield(1, void=100))
+    first = hall.look()
+    assert (first.called, first.waiting) == (CAP, 3), "that was before"
+    hall.board.put("shield", board.Shield(2, void=102))
+    assert hall.look().waiting == 1
+    hall.board.put("shield", board.Shield(3))
+    assert hall.look().waiting == 1, "another usher counts from nothing"
+
+
 def test_who_plays_hls_takes_a_seat(tmp_path: Path) -> None:
     hall = Hall(tmp_path, draw_in_s=None)
     hall.board.put("edge-0", board.Edge(at_ms=2, pid=1, listeners=1, hls_signed=2, hls_estimated=1))

@@ -47,7 +47,8 @@ class Places(Protocol):
 class Facts(NamedTuple):
     """What is, as of now. `arrivals` and `tickets` have been counted since the last time; tickets of those who were
     called are not among these. Before the draw, `gathered` are there and it comes in `draw_in_ms`. No place will come
-    below the rank `settled`: the mark goes no further, or whoever came next could walk past it."""
+    below the rank `settled`: the mark goes no further, or whoever came next could walk past it. `void` tickets, of
+    those counted before, are of people who cannot come (core/rules.py)."""
 
     cap: int
     listening: int
@@ -59,6 +60,7 @@ class Facts(NamedTuple):
     gathered: int = 0
     draw_in_ms: int = 0
     settled: int = 2**53
+    void: int = 0
 
 
 class Decision(NamedTuple):
@@ -165,8 +167,19 @@ class Admission:
             self._cohorts[0].left -= came
             if not self._cohorts[0].left:
                 self._cohorts.popleft()
+        self._forget(facts.void)
         while self._cohorts and self._cohorts[0].lapses_at_ms <= now_ms:
             self._resolve(self._cohorts.popleft().left, 0)
+
+    def _forget(self, count: int) -> None:
+        """Keep no seats for so many, of those called last; they say nothing of how many come of those who can."""
+        while self._cohorts and count > 0:
+            gone = min(count, self._cohorts[-1].left)
+            count -= gone
+            self._called -= gone
+            self._cohorts[-1].left -= gone
+            if not self._cohorts[-1].left:
+                self._cohorts.pop()
 
     def _resolve(self, count: int, came: int) -> None:
         self._called -= count

@@ -66,11 +66,14 @@ class Change(NamedTuple):
 
 
 class Decision(NamedTuple):
+    """`void`: tickets, counted from the beginning, that are of no use to those who got them, for they are shut out."""
+
     level: int
     share: int
     enforced: tuple[Rule, ...]
     rules: tuple[Rule, ...]
     changes: tuple[Change, ...]
+    void: int = 0
 
 
 @dataclass(slots=True)
@@ -85,6 +88,7 @@ class _Held:
     families: tuple[str, ...]
     events: int
     enforced_ms: int = 0
+    unused: int = 0
     spared: str = ""
 
     def rule(self, now_ms: int) -> Rule:
@@ -105,6 +109,7 @@ class Rulebook:
         self._level, self._left_ms = OPEN, 0
         self._busy_since_ms = 0
         self._ordered = False  # the siege
+        self._void = 0
         self._attacked_ms = 0
 
     def restore(self, rules: Iterable[Rule], now_ms: int) -> None:
@@ -131,7 +136,7 @@ class Rulebook:
         rules = tuple(held.rule(now_ms) for held in self._held.values())
         doubt = self._level >= DOUBT and not wishes.dry_run
         enforced = tuple(rule for rule in rules if rule.enforced_ms)
-        return Decision(self._level, SHARE_JOINS if doubt else 0, enforced, rules, tuple(changes))
+        return Decision(self._level, SHARE_JOINS if doubt else 0, enforced, rules, tuple(changes), self._void)
 
     def _set_level(self, verdict: Verdict, now_ms: int, busy: float, wishes: Wishes) -> None:
         wanted = {Verdict.CALM: OPEN, Verdict.CROWD: CROWD, Verdict.UNDECIDED: DOUBT, Verdict.ATTACK: ATTACK}[verdict]
@@ -175,7 +180,7 @@ class Rulebook:
         life_ms = self._life_ms(suspect.key, now_ms)
         made = _Held(
             f"r{self._number}", suspect.key, name, now_ms, now_ms + life_ms, life_ms, suspect.words,
-            suspect.families, suspect.events,
+            suspect.families, suspect.events, unused=suspect.unused,
         )  # fmt: skip
         self._held[suspect.key] = made
         changes.append(_change("made", made, now_ms))
@@ -183,6 +188,8 @@ class Rulebook:
     def _prolong(self, held: _Held, suspect: Suspect, now_ms: int) -> None:
         """One that still matches when half of its life is over lives twice as long."""
         held.events = max(held.events, suspect.events)
+        if not held.enforced_ms:
+            held.unused = suspect.unused
         if held.until_ms - now_ms < held.life_ms // 2 and held.life_ms < LIFE_MS_MAX:
             held.life_ms = min(LIFE_MS_MAX, 2 * held.life_ms)
             held.until_ms = now_ms + held.life_ms
@@ -206,6 +213,7 @@ class Rulebook:
                 changes.append(_change("spared", held, now_ms))
             elif not spared and not held.enforced_ms and now_ms - held.since_ms >= SHADOW_MS:
                 held.enforced_ms, held.spared = now_ms, ""
+                self._void, held.unused = self._void + held.unused, 0
                 changes.append(_change("enforced", held, now_ms))
 
     def _spared(self, held: _Held, judged: Judgement, wishes: Wishes, *, guarded: bool) -> str:

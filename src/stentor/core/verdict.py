@@ -324,7 +324,9 @@ def _suspect(picture: Picture, signed: list[_Found], row: int) -> Suspect:
     spared = "somebody listens there" if live else f"{completed} sessions completed there" if completed else ""
     score = max(float(one.signal.score) for one in mine if one.signal is not None)
     events = sum(int(one.events[row]) for one in mine)
-    return Suspect(picture.keys[row].tobytes(), tuple(one.family for one in mine), events, score, words, spared)
+    unused = max(0, 2 * int(picture.column("tickets")[row]) - int(picture.column("starts")[row]))
+    families = tuple(one.family for one in mine)
+    return Suspect(picture.keys[row].tobytes(), families, events, score, words, spared, unused)
 
 
 _OWN = {"conformance": "no player does that", "completion": "sessions begun, none completed", "requests": "requests"}

@@ -75,6 +75,6 @@ def of_door(request: Request, response: Response) -> tuple[str, ...]:
 POLITE, EARLY = ("requests", "polite"), ("requests", "early")  # polls of a place
 _OK, _ON, _FORBIDDEN, _ASKED = 200, 307, 403, 428
 _GATHERING = b'"state": "gathering"'
-_STARTS = ("requests", "joins", "starts")
+_STARTS = ("requests", "joins", "starts", "tickets")
 _UNSOLVED = ("requests", "joins", "held", "unsolved")
 _JOINS = {True: ("requests", "joins"), False: ("requests",)}

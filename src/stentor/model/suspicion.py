@@ -24,6 +24,7 @@ FIELDS = (
     "live",  # streams at this moment
     "solved",  # challenges
     "unsolved",  # joins that were asked to solve one
+    "tickets",  # given at the door; the rest of the starts are streams
 )
 Counts = npt.NDArray[np.int32]
 Flags = npt.NDArray[np.bool_]
@@ -53,6 +54,7 @@ class Suspect(NamedTuple):
     score: float
     words: str
     spared: str = ""
+    unused: int = 0  # tickets with which nobody began to listen
 
 
 class Judgement(NamedTuple):

@@ -218,6 +218,7 @@ class UsherShield:
             error=ERROR,
             challenge=bool(decision.share and self._settings.challenge_hashes),
             share=decision.share,
+            void=decision.void,
         )
         self._board.put("shield", shield)
         rules = tuple(sorted(decision.rules, key=lambda rule: (not rule.enforced_ms, -rule.hits)))[:TOLD_RULES_MAX]

@@ -254,7 +254,7 @@ class Server:
     def _take(self, sock: socket.socket, source: str, deadline_s: float) -> None:
         if len(self._connections) >= self._limits.connections_max + self._spare():
             self.counters.shed += 1
-            self._close(next(iter(self._room or (fd for fd in self._connections if fd not in self._shaking))))
+            self._displace(next(iter(self._room or (fd for fd in self._connections if fd not in self._shaking))))
         fd = sock.fileno()
         connection = _Connection(sock, RequestReader(self._limits.headers_bytes_max, source), deadline_s)
         self._connections[fd] = connection
@@ -267,6 +267,13 @@ class Server:
             self._begin(fd, connection)
         if fd in self._connections and not connection.mask:
             self._expect(fd, connection, _ASKING)
+
+    def _displace(self, fd: int) -> None:
+        """Somebody has to make room: who is here for longest without asking for anything."""
+        connection = self._connections[fd]
+        if not connection.answered and not connection.told:
+            self._misses(connection.reader.source)
+        self._close(fd)
 
     def _begin(self, fd: int, connection: _Connection) -> None:
         """The connection's own bytes come next; most requests come with their connection. No handshake is made with who
