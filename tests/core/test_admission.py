@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stentor.core.admission import (
+    HASTE_MS,
     PATIENCE_MS,
     POLL_MS_MAX,
+    POLLS_OF_PATIENCE,
     REPORT_LOOKS,
     RETURN_MS,
     Admission,
@@ -126,6 +128,36 @@ def test_no_seat_is_kept_for_tickets_that_went_to_whoever_is_shut_out_now() -> N
     assert (freed.gate, freed.called, freed.free) == (Gate.FREE, 10, 90)
     assert house.look(void=0, after_ms=PATIENCE_MS + 3 * POLL_MS_MAX).called == 0, "the rest lapses as ever"
     assert house.look(void=50).free == 100, "and of more than are called nobody knows"
+
+
+def test_places_of_whoever_is_shut_out_are_passed_over() -> None:
+    """Four of five in the line are of an attacker: the mark goes past them, and seats are kept for the fifth."""
+    house = House(cap=100, waiting=1_000)
+    assert house.look().called == 100
+    after = house.look(void=800, settled=1_000)
+    assert (after.mark, after.called) == (200, 23), "all who were called may have been of those, and most of the next"
+    for _ in range(40):
+        last = house.look(void=0)
+    assert 450 <= last.mark <= 650 and last.called == 100, "a hundred seats for a hundred of the two hundred people"
+    for _ in range(3):
+        last = house.look(arrivals=100, listening=100)
+    assert (last.called, last.free) == (0, 0)
+
+
+def test_what_is_known_of_empty_places_ends_with_those_who_had_come_by_then() -> None:
+    house = House(cap=1_000, waiting=20)
+    house.look()
+    house.look(void=500, settled=20)
+    house.places.ranks += range(21, 81)
+    assert house.look(void=0, settled=80).called == 60, "who comes later is waited for"
+
+
+def test_in_an_attack_who_does_not_come_is_not_waited_for_as_long() -> None:
+    house = House(cap=10, waiting=30)
+    first = house.look(hasty=True)
+    patience_ms = HASTE_MS + round(POLLS_OF_PATIENCE * first.next_poll_ms)
+    assert house.look(patience_ms - LOOK_MS).mark == 10
+    assert house.look(LOOK_MS + 1).mark == 20
 
 
 def test_calls_come_at_a_limited_rate() -> None:

@@ -44,7 +44,7 @@ PLACED, GATHERED = b'{"place": "P", "state": "queue"}', b'{"place": "P", "state"
     ("asked", "answered", "fields"),
     [
         (request("join", "POST"), Response(200, (), b'{"ticket": "T"}'), ("requests", "joins", "starts", "tickets")),
-        (request("join", "POST"), Response(202, (), PLACED), ("requests", "joins", "held")),
+        (request("join", "POST"), Response(202, (), PLACED), ("requests", "joins", "held", "queued")),
         (request("join", "POST"), Response(202, (), GATHERED), ("requests", "joins", "places")),
         (request("join", "POST"), Response(428), ("requests", "joins", "held", "unsolved")),
         (request("listen.mp3"), Response(428), ("requests", "joins", "held")),

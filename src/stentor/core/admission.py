@@ -23,6 +23,7 @@ from stentor.model.board import Gate
 
 RETURN_MS = 30_000
 PATIENCE_MS = 30_000  # for whoever is called, beyond two polls
+HASTE_MS = 3_000  # the same while an attack is on
 POLLS_OF_PATIENCE = 2.4  # two, with a client's jitter
 REPORT_MS = 2_500  # until the count of a door's tickets has come back
 REPORT_LOOKS = 8  # values of `Line` that it may have gone by in that time
@@ -47,8 +48,9 @@ class Places(Protocol):
 class Facts(NamedTuple):
     """What is, as of now. `arrivals` and `tickets` have been counted since the last time; tickets of those who were
     called are not among these. Before the draw, `gathered` are there and it comes in `draw_in_ms`. No place will come
-    below the rank `settled`: the mark goes no further, or whoever came next could walk past it. `void` tickets, of
-    those counted before, are of people who cannot come (core/rules.py)."""
+    below the rank `settled`: the mark goes no further, or whoever came next could walk past it. `void` tickets and
+    places, of those counted before, are of people who cannot come (core/rules.py). `hasty`: many of those called may
+    never come; who comes late has lost nothing but the seat, for their place stays at the front."""
 
     cap: int
     listening: int
@@ -61,6 +63,7 @@ class Facts(NamedTuple):
     draw_in_ms: int = 0
     settled: int = 2**53
     void: int = 0
+    hasty: bool = False
 
 
 class Decision(NamedTuple):
@@ -117,6 +120,9 @@ class Admission:
         self._allowance = calls_per_s
         self._cohorts: deque[_Cohort] = deque()
         self._called = 0
+        self._patience_ms = PATIENCE_MS
+        self._empties = 0.0  # of those called, that do not make a whole one yet
+        self._void, self._void_to = 0, 0  # turns that nobody will take, and up to which rank they are
         self._peaks = deque([(now_ms + RETURN_MS, listening)])  # (until ms, listeners), falling
         self._held: int | None = None
         self._rate = _Rate()
@@ -129,6 +135,7 @@ class Admission:
     def tick(self, now_ms: int, facts: Facts, places: Places) -> Decision:
         """Look at what is and decide; several times a second, with a clock that never goes back."""
         dt_ms, self._tick_ms = now_ms - self._tick_ms, now_ms
+        self._patience_ms = HASTE_MS if facts.hasty else PATIENCE_MS
         held = self._hold_seats(facts.listening, now_ms)
         if self._held is not None:
             self._rate.receive(facts.arrivals - (held - self._held), dt_ms)
@@ -142,9 +149,10 @@ class Admission:
         free = facts.cap - held - self._called
         self.gate = self._choose(facts, free, places.total - passed)
         called = self._advance(facts, free, passed, places) if self.gate is Gate.QUEUE else 0
-        self._call(called, now_ms)
+        empty = self._empty(called, passed, places)
+        self._call(called - empty, now_ms)
         self._passed = passed + called
-        return self._decision(facts, free - called, places.total - self._passed)
+        return self._decision(facts, free - called + empty, places.total - self._passed)
 
     def _hold_seats(self, listening: int, now_ms: int) -> int:
         """The most listeners of the last while."""
@@ -167,19 +175,32 @@ class Admission:
             self._cohorts[0].left -= came
             if not self._cohorts[0].left:
                 self._cohorts.popleft()
-        self._forget(facts.void)
+        if facts.void:
+            self._void, self._void_to = self._void + facts.void, facts.settled
+            self._forget()
         while self._cohorts and self._cohorts[0].lapses_at_ms <= now_ms:
             self._resolve(self._cohorts.popleft().left, 0)
 
-    def _forget(self, count: int) -> None:
-        """Keep no seats for so many, of those called last; they say nothing of how many come of those who can."""
-        while self._cohorts and count > 0:
-            gone = min(count, self._cohorts[-1].left)
-            count -= gone
+    def _forget(self) -> None:
+        """Keep no seats for those called who cannot come; they say nothing of how many come of those who can."""
+        while self._cohorts and self._void > 0:
+            gone = min(self._void, self._cohorts[0].left)
+            self._void -= gone
             self._called -= gone
-            self._cohorts[-1].left -= gone
-            if not self._cohorts[-1].left:
-                self._cohorts.pop()
+            self._cohorts[0].left -= gone
+            if not self._cohorts[0].left:
+                self._cohorts.popleft()
+
+    def _empty(self, called: int, passed: int, places: Places) -> int:
+        """How many of the places called now are of those who cannot come: which they are nobody knows, but they are
+        spread among those who waited when that was seen."""
+        left = places.up_to(self._void_to) - passed
+        if left <= 0:
+            self._void, self._empties = 0, 0.0
+        self._empties += called * self._void / max(1, left)
+        empty = min(called, self._void, int(self._empties))
+        self._void, self._empties = self._void - empty, self._empties - empty
+        return empty
 
     def _resolve(self, count: int, came: int) -> None:
         self._called -= count
@@ -193,7 +214,7 @@ class Admission:
         """Keep seats for so many until they arrive or lapse."""
         if count <= 0:
             return
-        lapses_at_ms = now_ms + round(POLLS_OF_PATIENCE * self.next_poll_ms) + PATIENCE_MS
+        lapses_at_ms = now_ms + round(POLLS_OF_PATIENCE * self.next_poll_ms) + self._patience_ms
         if self._cohorts and (len(self._cohorts) >= COHORTS_MAX or self._cohorts[-1].lapses_at_ms >= lapses_at_ms):
             self._cohorts[-1].left += count
         else:

@@ -325,6 +325,7 @@ def _suspect(picture: Picture, signed: list[_Found], row: int) -> Suspect:
     score = max(float(one.signal.score) for one in mine if one.signal is not None)
     events = sum(int(one.events[row]) for one in mine)
     unused = max(0, 2 * int(picture.column("tickets")[row]) - int(picture.column("starts")[row]))
+    unused += int(picture.column("queued")[row])
     families = tuple(one.family for one in mine)
     return Suspect(picture.keys[row].tobytes(), families, events, score, words, spared, unused)
 

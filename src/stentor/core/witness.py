@@ -66,15 +66,18 @@ def of_door(request: Request, response: Response) -> tuple[str, ...]:
     if posted or request.path.endswith("/listen.mp3"):
         if response.status in (_OK, _ON):
             return _STARTS
-        return ("requests", "joins", "places" if _GATHERING in (response.body or b"") else "held")
+        if _GATHERING in (response.body or b""):
+            return ("requests", "joins", "places")
+        return _QUEUED if response.status == _ACCEPTED else ("requests", "joins", "held")
     if response.status == _OK and request.path.split("/")[3:4] == ["place"]:
         return POLITE
     return _JOINS[False]
 
 
 POLITE, EARLY = ("requests", "polite"), ("requests", "early")  # polls of a place
-_OK, _ON, _FORBIDDEN, _ASKED = 200, 307, 403, 428
+_OK, _ACCEPTED, _ON, _FORBIDDEN, _ASKED = 200, 202, 307, 403, 428
 _GATHERING = b'"state": "gathering"'
 _STARTS = ("requests", "joins", "starts", "tickets")
+_QUEUED = ("requests", "joins", "held", "queued")
 _UNSOLVED = ("requests", "joins", "held", "unsolved")
 _JOINS = {True: ("requests", "joins"), False: ("requests",)}

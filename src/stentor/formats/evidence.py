@@ -26,10 +26,9 @@ BAD = ("forged", "early", "unfinished", "undrained", "unsolved")
 GOOD = ("completed", "polite", "live")
 _MAGIC = b"EV1"
 _HEAD = struct.Struct(">3sBHQIH")
-_SPARE = 16 - len(FIELDS)
-RECORD = np.dtype([("key", f"V{KEY_BYTES}"), *((name, ">u2") for name in FIELDS), ("spare", ">u2", (_SPARE,))])
+RECORD = np.dtype([("key", f"V{KEY_BYTES}"), *((name, ">u2") for name in FIELDS)])
 RECORDS_MAX = (DATAGRAM_BYTES_MAX - _HEAD.size) // RECORD.itemsize
-_ROW = struct.Struct(f">{KEY_BYTES}s{len(FIELDS)}H{2 * _SPARE}x")
+_ROW = struct.Struct(f">{KEY_BYTES}s{len(FIELDS)}H")
 MAPPED = bytes(10) + b"\xff\xff"
 assert RECORD.itemsize == _ROW.size == 48
 

@@ -25,6 +25,7 @@ FIELDS = (
     "solved",  # challenges
     "unsolved",  # joins that were asked to solve one
     "tickets",  # given at the door; the rest of the starts are streams
+    "queued",  # places given in the line
 )
 Counts = npt.NDArray[np.int32]
 Flags = npt.NDArray[np.bool_]
@@ -54,7 +55,7 @@ class Suspect(NamedTuple):
     score: float
     words: str
     spared: str = ""
-    unused: int = 0  # tickets with which nobody began to listen
+    unused: int = 0  # tickets with which nobody began to listen, and places in line
 
 
 class Judgement(NamedTuple):

@@ -20,6 +20,7 @@ from stentor.settings import Settings
 
 LOOK_S = 0.25
 SHOWS_MAX = 32
+ATTACK = 3  # level of the shield
 OVER = (board.Phase.ENDED, board.Phase.CANCELLED)
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -33,7 +34,8 @@ class Lines:
         self._lines: dict[str, ShowLine] = {}
         self._edges, self._doors = Tally(), Tally()
         self._tickets: dict[str, Tally] = {}  # of the doors, by show
-        self._void: int | None = None  # tickets, of all that the shield has named so far
+        self._void_so_far: int | None = None  # tickets, of all that the shield has named
+        self._void, self._attacked = 0, False
         self._desk, self._stage = board.Desk(), board.Stage(0)  # as they were last: a board may be lost
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -62,7 +64,7 @@ class Lines:
         self._doors.receive({key: _door(value) for key, value in doors.items()}, _mono_ms())
         self._desk = get(self._board, "desk", board.Desk) or self._desk
         self._stage = stage = get(self._board, "stage", board.Stage) or self._stage
-        void = self._newly_void()
+        self._look_at_shield()
         shows = {show.id: show for show in self._desk.shows[:SHOWS_MAX]}
         self._lines = {show: line for show, line in self._lines.items() if show in shows}
         self._tickets = {show: self._tickets.get(show) or Tally() for show in shows}
@@ -70,18 +72,16 @@ class Lines:
             tickets = self._tickets[show.id].receive(_given(show.id, doors), _mono_ms())
             staged = stage if stage.show == show.id else None
             try:
-                await self._look_at(
-                    show, staged, self._facts(show, staged, arrivals, tickets)._replace(void=void if staged else 0)
-                )
+                await self._look_at(show, staged, self._facts(show, staged, arrivals, tickets))
             except (OSError, ValueError) as error:
                 log.error("a line could not be looked at", show=show.id, error=str(error))
 
-    def _newly_void(self) -> int:
-        """Tickets of those who have been shut out since the last look."""
-        shield = get(self._board, "shield", board.Shield)
-        void = shield.void if shield is not None else 0
-        before, self._void = void if self._void is None else self._void, void
-        return max(0, void - before)
+    def _look_at_shield(self) -> None:
+        """How many tickets are of those who have been shut out since the last look, and whether an attack is on."""
+        shield = get(self._board, "shield", board.Shield) or board.Shield(0)
+        before, self._void_so_far = self._void_so_far, shield.void
+        self._void = max(0, shield.void - before) if before is not None else 0
+        self._attacked = shield.level >= ATTACK and not shield.dry_run
 
     def _facts(self, show: board.Show, staged: board.Stage | None, arrivals: int, tickets: int) -> Facts:
         over = get(self._board, f"ended-{show.id}", board.Stage) is not None or (
@@ -94,6 +94,8 @@ class Lines:
             tickets=tickets,
             doors=self._doors.workers,
             closed=show.closed or show.wish == "cancel" or over,
+            void=self._void if staged else 0,
+            hasty=self._attacked,
         )
 
     async def _look_at(self, show: board.Show, staged: board.Stage | None, facts: Facts) -> None:
