@@ -197,17 +197,26 @@ def test_the_rate_is_of_those_who_leave_and_of_turns_not_taken() -> None:
             st.booleans(),
             st.booleans(),
             st.lists(st.integers(1, 5_000), max_size=20),
+            st.integers(0, 300),
         ),
         max_size=30,
     )
 )
 def test_whatever_is_said_the_mark_never_falls_and_no_seat_is_given_twice(history: list[tuple]) -> None:
     house, mark = House(cap=100), 0
-    for after_ms, listening, arrivals, tickets, cap, gathering, closed, more in history:
+    for after_ms, listening, arrivals, tickets, cap, gathering, closed, more, void in history:
         house.places.ranks = sorted([*house.places.ranks, *more])
         before = house.places.up_to(mark)
         decision = house.look(
-            after_ms, arrivals, tickets, listening=listening, cap=cap, gathering=gathering, closed=closed
+            after_ms,
+            arrivals,
+            tickets,
+            listening=listening,
+            cap=cap,
+            gathering=gathering,
+            closed=closed,
+            void=void if void > 200 else 0,
+            hasty=void > 200,
         )
         assert decision.mark >= mark and decision.called >= 0
         if decision.mark > mark:
