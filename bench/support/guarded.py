@@ -46,8 +46,12 @@ http {{
   limit_conn_zone $binary_remote_addr zone=conn:50m;
   limit_req_status 429; limit_conn_status 429; limit_req zone=req burst=20 nodelay; limit_conn conn 50;
   server {{
+    listen 127.0.0.1:{inner} backlog=4096;
+    default_type application/json; return 200 '{{"ticket": "t"}}';
+  }}
+  server {{
     listen {bind}:{port} backlog=4096;
-    location /s/ {{ default_type application/json; return 200 '{{"ticket": "t"}}'; }}
+    location /s/ {{ proxy_pass http://127.0.0.1:{inner}; }}  # a `return` in here would come before the limits
     location /live/ {{
       rewrite ^ {mount} break; proxy_pass http://127.0.0.1:{behind}; proxy_buffering off; proxy_read_timeout 60s;
     }}
