@@ -91,6 +91,14 @@ def test_who_drops_and_why_nobody_does(browse: Browse, desk: Desk, drops_by: str
     expect(_page(browse, desk).locator("#shield-notes")).to_contain_text(words)
 
 
+def test_a_siege_that_nobody_ordered_says_why(browse: Browse, desk: Desk) -> None:
+    desk.say(shield=ATTACK | {"level": 4})
+    page = _page(browse, desk)
+    expect(page.locator("#shield-notes")).to_contain_text("Siege, for the door has no time left in this attack")
+    desk.say(shield={"level": 4, "siege": True})
+    expect(page.locator("#shield-notes")).to_contain_text("Siege: only tickets and those who come back are let in.")
+
+
 def test_rules_say_whom_they_are_against_why_and_how_long(browse: Browse, desk: Desk) -> None:
     desk.say(shield=ATTACK, rules=RULES)
     page = _page(browse, desk)

@@ -102,7 +102,9 @@ def shield_of(found: ShieldView) -> str:
     rows += [("in 10 s", counts), ("level", f"{shield.level}, {_LEVELS[min(shield.level, len(_LEVELS) - 1)]}")]
     rows += [("drops by", shield.drops_by)] if shield.drops_by else []
     rows += [("dry run", "rules are made, but not enforced")] if shield.dry_run or found.dry_run else []
-    rows += [("siege", "tickets and reconnects only")] if shield.siege or found.siege else []
+    ordered = shield.siege or found.siege
+    siege = "by order" if ordered else "the door has no time left" if shield.level >= _LEVELS.index("siege") else ""
+    rows += [("siege", f"tickets and reconnects only: {siege}")] if siege else []
     rows += [("rehearsed", shield.error)] if shield.error else []
     return "\n".join([table(rows), *map(_rule, found.rules)])
 

@@ -37,6 +37,12 @@ function dropWords(by = "") {
   return by ? `Nobody is shut out before the door. ${by.replace(/^nobody:\s*/, "Why: ")}` : "";
 }
 
+function siegeWords(shield, show) {
+  if (shield.siege || show.siege) return "Siege: only tickets and those who come back are let in.";
+  if (shield.level < LEVELS.indexOf("siege") || shield.dry_run || show.dry_run) return "";
+  return "Siege, for the door has no time left in this attack: only tickets and those who come back are let in.";
+}
+
 /** What is done, and how far it is to be trusted, a sentence each. */
 export function notes({ shield, show }) {
   if (!shield) return [];
@@ -45,7 +51,7 @@ export function notes({ shield, show }) {
     joins ? `In 10 s: ${count(joins, "join", "joins")} asked for by about ${count(sources, "source", "sources")}; ${completed.toLocaleString()} played.` : "",
     shield.challenge ? "Who comes without ticket or place solves a task first, but from addresses that are known to behave." : "",
     share ? `A source without a ticket may join ${count(share, "time", "times")} in 10 s, unless it is known to behave.` : "",
-    shield.siege || show.siege ? "Siege: only tickets and those who come back are let in." : "",
+    siegeWords(shield, show),
     shield.dry_run || show.dry_run ? "Dry run: rules are made and written down, nobody is shut out." : "",
     dropWords(shield.drops_by),
     shield.error ? `In rehearsal: ${shield.error}.` : "",
