@@ -10,8 +10,8 @@ from stentor.core.shed import StandingQueue, busy, is_put_off
 from stentor.io.net.loop import Loop
 from stentor.io.net.server import Limits, Server
 from stentor.io.net.sockets import listen
-from stentor.model.http import Response
-from stentor.nodes.shedding import Shedding
+from stentor.model.http import Request, Response
+from stentor.nodes.shedding import ROW_MIN, Shedding
 from support.edge import Client
 
 LIMITS = Limits(1_024, headers_timeout_s=5, idle_timeout_s=30, connections_max=500, accept_budget=16)
@@ -169,3 +169,17 @@ def test_a_crowd_at_fresh_connections_does_not_put_off_those_that_are_kept(scene
     kept = Client(scene.port, KEEP % b"/s/a/join")
     scene.overload(scene.fresh, b"/s/a/join", lambda: scene.worker.put_offs >= CROWD and kept.read())
     assert kept.status == 200
+
+
+def test_a_few_are_answered_however_long_that_takes(monkeypatch):
+    """A process that has to wait for its core in the middle of a row of two is not asked too much."""
+    worker = Slow()
+    shedding = Shedding(worker, StandingQueue)
+    shedding.fresh.shedding = True
+    monkeypatch.setattr(shedding.fresh, "receive_wait", lambda waited_s, now: True)
+    shedding.begin_fresh(1.0)
+    worker.answer_s = 0.02
+    request = Request("POST", "/s/a/join", {}, {})
+    assert [shedding.answer(request).status for _ in range(ROW_MIN + 1)] == [200] * ROW_MIN + [503]
+    shedding.begin_fresh(1.0)
+    assert shedding.answer(request).status == 200

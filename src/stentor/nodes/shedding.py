@@ -12,6 +12,7 @@ from stentor.io.net.server import Answer
 from stentor.model.http import Request, Response
 
 SHARE_S = 0.7 * TURN_S  # of a row of events, or of fresh connections: for answers, before the rest is put off
+ROW_MIN = 4  # answered in any case: where so few take so long, it is not they who are too many
 
 
 class Putting(Protocol):
@@ -36,6 +37,7 @@ class Shedding:
         self.kept, self.fresh = make_queue(), make_queue()
         self._row = self.kept
         self._until_s = 0.0
+        self._answered = 0  # in this row
 
     def begin_kept(self, waited_s: float) -> bool:
         return self._begin_row(self.kept, waited_s)
@@ -45,10 +47,11 @@ class Shedding:
 
     def _begin_row(self, queue: StandingQueue, waited_s: float) -> bool:
         now = time.monotonic()
-        self._row, self._until_s = queue, now + SHARE_S
+        self._row, self._until_s, self._answered = queue, now + SHARE_S, 0
         return queue.receive_wait(waited_s, now)
 
     def answer(self, request: Request) -> Answer:
-        if self._row.shedding and time.monotonic() > self._until_s:
+        if self._row.shedding and self._answered >= ROW_MIN and time.monotonic() > self._until_s:
             return self._worker.put_off(request) or self._worker.answer(request)
+        self._answered += 1
         return self._worker.answer(request)
