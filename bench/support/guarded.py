@@ -119,6 +119,7 @@ def _before(config: str, argv: Callable[[Path], list[object]], scratch: Path) ->
         values = {
             "bind": HOUSE,
             "port": port,
+            "inner": free_port(),
             "behind": behind,
             "mount": MOUNT,
             "clients": CLIENTS_MAX,
