@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,6 @@ def play(name: str) -> dict[str, Any]:
 
 
 def told(place: House, outcome: Outcome) -> dict[str, Any]:
-    people = {name: part for name, part in outcome.parts.items() if name != "hostile"}
-    came, heard = (sum(part.get(what, 0) for part in people.values()) for what in ("came", "heard"))
     targets = outcome.watch.targets()
     named = "hostile" in outcome.parts
     return {
@@ -77,19 +76,27 @@ def told(place: House, outcome: Outcome) -> dict[str, Any]:
         "detected_s": outcome.detected_s("hostile") if named else None,
         "shut_out_s": outcome.mitigated_s("hostile") if named else None,
         "words": outcome.summary()["words"],
-        "honest_came": came,
-        "honest_heard": heard,
-        "honest_cut": sum(part.get("cut", 0) for part in people.values()),
-        "honest_refusals": {
-            key: value for part in people.values() for key, value in part.items() if key.startswith("refused")
-        },
-        "worst_gap_ms": max(part["gap_ms_max"] for part in people.values()),
-        "worst_wait_ms": max(part["wait_ms_max"] for part in people.values()),
+        **of_honest(outcome.parts),
         "rules_against_honest": sum(target.startswith("10.66.") for target in targets),
         "rules": len(targets),
         "hostile": outcome.parts.get("hostile", {}),
         "drops_by": place.drops_by(),
     }
+
+
+def of_honest(parts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What became of those people of `parts` who are not hostile."""
+    people = [part for name, part in parts.items() if name != "hostile"]
+    return {
+        **{f"honest_{what}": sum(part.get(what, 0) for part in people) for what in ("came", "heard", "cut")},
+        "honest_refusals": dict(sum((refusals(part) for part in people), Counter())),
+        "worst_gap_ms": max(part["gap_ms_max"] for part in people),
+        "worst_wait_ms": max(part["wait_ms_max"] for part in people),
+    }
+
+
+def refusals(part: dict[str, Any]) -> Counter[str]:
+    return Counter({key: value for key, value in part.items() if key.startswith("refused")})
 
 
 def main() -> int:
