@@ -91,6 +91,14 @@ def test_who_drops_and_why_nobody_does(browse: Browse, desk: Desk, drops_by: str
     expect(_page(browse, desk).locator("#shield-notes")).to_contain_text(words)
 
 
+def test_a_calm_evening_says_nothing_of_a_siege(browse: Browse, desk: Desk) -> None:
+    """A level of 0 is not even in what the desk says."""
+    desk.say(shield={"at_ms": 1_000_000, "joins": 1, "sources": 1, "completed": 1})
+    page = _page(browse, desk)
+    expect(page.locator("#shield-notes")).to_contain_text("In 10 s: 1 join")
+    expect(page.locator("#shield-notes")).not_to_contain_text("iege")
+
+
 def test_a_siege_that_nobody_ordered_says_why(browse: Browse, desk: Desk) -> None:
     desk.say(shield=ATTACK | {"level": 4})
     page = _page(browse, desk)

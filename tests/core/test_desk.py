@@ -243,15 +243,11 @@ def test_a_wish_that_the_clock_has_fulfilled_changes_nothing() -> None:
     assert _wished(show, "go", Phase.LIVE) is show
 
 
-def test_to_cancel_what_has_begun_is_to_end_it() -> None:
-    assert _show(_wished(_made().show, "cancel", Phase.LIVE)).wish == "end"
-
-
 def test_to_end_what_has_not_begun_is_to_cancel_it() -> None:
     assert _show(_wished(_made().show, "end", Phase.HELD)).wish == "cancel"
 
 
-@pytest.mark.parametrize(("wish", "phase"), [("hold", Phase.LIVE), ("go", Phase.ENDED)])
+@pytest.mark.parametrize(("wish", "phase"), [("hold", Phase.LIVE), ("cancel", Phase.LIVE), ("go", Phase.ENDED)])
 def test_a_wish_out_of_its_phase_is_refused(wish: str, phase: Phase) -> None:
     refusal = _wished(_made().show, wish, phase)
     assert _reason(refusal) is Reason.WISH_REFUSED

@@ -174,12 +174,10 @@ def set_wish(show: Show, wish: Wish, reason: str, phase: Phase, leads_to: Phase 
     clean = clean_line("reason", reason, REASON_CHARS_MAX, empty=True)
     if isinstance(clean, Refusal):
         return clean
-    if leads_to is None:
+    if leads_to is None or (wish == "cancel" and phase is Phase.LIVE):  # what is on air is ended, and by that word
         return Refusal(Reason.WISH_REFUSED, f"The show is {phase.value}; {wish!r} has no meaning there.")
     if leads_to is Phase.CANCELLED:
         wish = "cancel"  # also what is ended before it began
-    if leads_to is Phase.ENDED:
-        wish = "end"  # also what is cancelled after it began
     if leads_to is phase and wish != "hold":  # there already, perhaps by the clock
         return show
     return same_or(show, replace(show, wish=wish, reason=clean))

@@ -66,7 +66,7 @@ class Change(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """`void`: tickets, counted from the beginning, that are of no use to those who got them, for they are shut out."""
+    """`void`: tickets and places, counted from the beginning, of no use to those who got them, for they are shut out."""
 
     level: int
     share: int

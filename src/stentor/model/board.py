@@ -322,8 +322,8 @@ class Shield(msgspec.Struct, frozen=True, omit_defaults=True):
     """The verdict and what it rests on. Counts are of the window of 10 s; `sources` is an estimate. `level`: 0 open,
     1 crowd, 2 doubt, 3 attack, 4 siege. `drops_by`: kernel, workers, or "nobody: <reason>". `error` is how often such
     verdicts were wrong in rehearsal, in words. `challenge`: who joins without a ticket has to solve one first; `share`
-    is how many joins a cluster may make in 10 s, 0: no limit; `void` is how many tickets, since the usher's start, were
-    given to whom a rule shut out before they had listened: no seat is kept for them."""
+    is how many joins a cluster may make in 10 s, 0: no limit; `void` is how many tickets and places, since the usher's
+    start, were given to whom a rule shut out before they had listened: no seat is kept for them."""
 
     at_ms: int
     verdict: Verdict = Verdict.CALM

@@ -50,7 +50,8 @@ class UsherShield:
         self._settings, self._board, self._hear = settings, values, hear
         self._evidence, self._judge, self._book = Evidence(), Judge(), Rulebook()
         self._gathered, self._pressure = Gathered(), Pressure()
-        self._shed, self._shed_ms = 0, 0
+        self._shed: int | None = None
+        self._shed_ms = 0
         self._kernel_problem, self._kernel = self._make_kernel()
         self._own = (*networks(LOOPBACK), *networks(settings.trusted_proxies))
         self._revision = 0
@@ -165,7 +166,7 @@ class UsherShield:
     def _is_shedding(self, doors: Mapping[str, board.Door]) -> bool:
         """Whether somebody was put off in the last seconds."""
         shed = sum(door.shed for door in doors.values())
-        if shed > self._shed:
+        if self._shed is not None and shed > self._shed:
             self._shed_ms = _mono_ms()
         self._shed = shed
         return bool(self._shed_ms) and _mono_ms() - self._shed_ms < SHEDDING_MS

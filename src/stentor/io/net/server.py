@@ -271,9 +271,15 @@ class Server:
     def _displace(self, fd: int) -> None:
         """Somebody has to make room: who is here for longest without asking for anything."""
         connection = self._connections[fd]
-        if not connection.answered and not connection.told:
+        if self._has_said_nothing(connection) and not connection.told:
             self._misses(connection.reader.source)
         self._close(fd)
+
+    def _has_said_nothing(self, connection: _Connection) -> bool:
+        """Clients speak as they come: of a crowd those are cut who have begun, and that is not their doing."""
+        if connection.answered or connection.header is not None or not connection.reader.idle:
+            return False
+        return not (self._tls and has_answered_hello(connection.sock))
 
     def _begin(self, fd: int, connection: _Connection) -> None:
         """The connection's own bytes come next; most requests come with their connection. No handshake is made with who

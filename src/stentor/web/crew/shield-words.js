@@ -39,7 +39,7 @@ function dropWords(by = "") {
 
 function siegeWords(shield, show) {
   if (shield.siege || show.siege) return "Siege: only tickets and those who come back are let in.";
-  if (shield.level < LEVELS.indexOf("siege") || shield.dry_run || show.dry_run) return "";
+  if (LEVELS[shield.level ?? 0] !== "siege" || shield.dry_run || show.dry_run) return "";
   return "Siege, for the door has no time left in this attack: only tickets and those who come back are let in.";
 }
 
