@@ -66,7 +66,7 @@ class Change(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """`void`: tickets and places, counted from the beginning, of no use to those who got them, for they are shut out."""
+    """`void`: tickets and places, counted from the beginning, of no use to whoever got them and is shut out."""
 
     level: int
     share: int
