@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from stentor.io.net.loop import READABLE, Loop
+from stentor.io.net.loop import READABLE, TURN_S, Loop
 
 
 @pytest.fixture
@@ -38,6 +38,15 @@ def test_the_tick_comes_before_events_and_what_is_deferred_after_them(loop, pipe
     os.write(pipe[1], b"x")
     loop.turn(math.inf)
     assert order == ["tick", "event", "later"]
+
+
+def test_what_takes_many_turns_lets_the_tick_come_first_in_each(loop):
+    order = []
+    loop.tick_first(lambda: order.append("tick") or math.inf)
+    loop.spread(range(3), lambda number: (order.append(number), time.sleep(TURN_S)))
+    loop.turn(math.inf)
+    loop.turn(math.inf)
+    assert order == [0, "tick", 1, "tick", 2]
 
 
 def test_the_wait_ends_when_the_tick_wants_to_be_called(loop):

@@ -77,15 +77,17 @@ def test_one_bad_element_does_not_lose_the_batch(kernel: nft.Kernel) -> None:
     assert len(elements(nft.FOUR)) == 1_000
 
 
-@pytest.mark.parametrize("what", [("delete", "table"), ("flush", "table")])
+@pytest.mark.parametrize(
+    "what", [("delete", "table"), ("flush", "table"), ("flush", "set", nft.FOUR), ("flush", "set", nft.SIX)]
+)
 def test_a_table_taken_away_or_emptied_is_noticed_though_nobody_else_is_shut_out(
-    kernel: nft.Kernel, what: tuple[str, str]
+    kernel: nft.Kernel, what: tuple[str, ...]
 ) -> None:
-    wanted = {"203.0.113.7/32": NOW + 60}
+    wanted = {"203.0.113.7/32": NOW + 60, "203.0.113.8/32": NOW + 2, "2001:db8::/64": NOW + 60}
     kernel.apply(wanted, NOW)
-    subprocess.run(["nft", *what, "inet", nft.TABLE], env=ENVIRON, check=True)
+    subprocess.run(["nft", *what[:2], "inet", nft.TABLE, *what[2:]], env=ENVIRON, check=True)
     kernel.apply(wanted, NOW + nft.LOOK_S)
-    assert elements(nft.FOUR) == {"203.0.113.7"}
+    assert elements(nft.FOUR) >= {"203.0.113.7"} and elements(nft.SIX) == {"2001:db8::"}
     assert len([item for item in listed("table", "inet", nft.TABLE) if "rule" in item]) == 4
 
 

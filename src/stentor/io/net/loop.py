@@ -9,13 +9,15 @@ import math
 import os
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 READABLE = select.EPOLLIN
 ENDED = select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP  # the peer sends nothing any more
 Handler = Callable[[int, int], object]  # (descriptor, epoll mask)
 EVENTS_A_TURN = 256  # events handled between two ticks
 TURN_S = 0.01  # so long at most: a TLS handshake takes as much time as fifty requests
+Item = TypeVar("Item")
 
 
 class Loop:
@@ -60,6 +62,21 @@ class Loop:
         """Run `call` after the events at hand. Descriptors are made only there: a number closed in this turn is not
         taken again in it, so no event meets the wrong owner."""
         self._deferred.append(call)
+
+    def spread(self, items: Iterable[Item], work: Callable[[Item], object]) -> None:
+        """`work` on every item, now and in as many turns as that takes: closing thousands of sockets keeps nobody else
+        waiting. Whether an item is still what it was, `work` has to see."""
+        rest = iter(items)
+
+        def go_on() -> None:
+            until_s = time.monotonic() + TURN_S
+            for item in rest:
+                work(item)
+                if time.monotonic() > until_s:
+                    self.call_soon(go_on)
+                    return
+
+        go_on()
 
     def call_soon(self, call: Callable[[], None]) -> None:
         """Run `call` in the next turn; may be called from a signal handler."""

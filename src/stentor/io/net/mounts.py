@@ -305,16 +305,19 @@ class Mounts:
         channel.drop_empty()
 
     def _sweep(self) -> None:
-        now = time.monotonic()
-        for fd, one in list(self._behind.items()):
-            if self._judge(one, now) is Fate.DROP:
-                self.counters.drops += 1
-                if self._attendance is not None:
-                    self._attendance.drop(fd)
-                self._part(fd)
-        for fd, (_, deadline_s) in list(self._leaving.items()):
-            if now >= deadline_s:
-                self._part(fd)
+        self._loop.spread(list(self._behind.items()), lambda one: self._look_at(*one))
+        self._loop.spread(list(self._leaving.items()), lambda one: self._let_go(*one))
+
+    def _look_at(self, fd: int, one: Behind) -> None:
+        if self._behind.get(fd) is one and self._judge(one, time.monotonic()) is Fate.DROP:
+            self.counters.drops += 1
+            if self._attendance is not None:
+                self._attendance.drop(fd)
+            self._part(fd)
+
+    def _let_go(self, fd: int, leaving: tuple[socket.socket, float]) -> None:
+        if self._leaving.get(fd) is leaving and time.monotonic() >= leaving[1]:
+            self._part(fd)
 
     def close(self) -> None:
         """Close every socket at once."""

@@ -422,10 +422,12 @@ class Server:
 
     def shut_out(self, is_out: Callable[[str], bool]) -> None:
         """Close the connections from addresses that `is_out` names: they were taken before it did."""
-        for fd, connection in list(self._connections.items()):
-            if is_out(connection.reader.source):
-                self.counters.blocked += 1
-                self._close(fd)
+        self._loop.spread(list(self._connections.items()), lambda one: self._close_if(is_out, *one))
+
+    def _close_if(self, is_out: Callable[[str], bool], fd: int, connection: _Connection) -> None:
+        if self._connections.get(fd) is connection and is_out(connection.reader.source):
+            self.counters.blocked += 1
+            self._close(fd)
 
     def _refuse(self, connection: _Connection, response: Response) -> None:
         self.counters.malformed += 1
@@ -483,15 +485,19 @@ class Server:
 
     def _sweep(self) -> None:
         """Close what is over its time, and accept again if that had to rest."""
-        now = time.monotonic()
-        slow_s = now + self._limits.headers_timeout_s - UNFINISHED_S
-        for fd, connection in list(self._connections.items()):
-            if not connection.told and not connection.reader.idle and connection.deadline_s <= slow_s:
-                connection.told = True
-                self._misses(connection.reader.source)
-            if now >= connection.deadline_s:
-                self._time_out(fd, connection)
+        self._loop.spread(list(self._connections.items()), lambda one: self._look_at(*one))
         self._resume()
+
+    def _look_at(self, fd: int, connection: _Connection) -> None:
+        if self._connections.get(fd) is not connection:
+            return
+        now = time.monotonic()
+        unfinished_s = connection.deadline_s - self._limits.headers_timeout_s + UNFINISHED_S
+        if not connection.told and not connection.reader.idle and now >= unfinished_s:
+            connection.told = True
+            self._misses(connection.reader.source)
+        if now >= connection.deadline_s:
+            self._time_out(fd, connection)
 
     def _time_out(self, fd: int, connection: _Connection) -> None:
         if connection.closing or connection.out or connection.take_back or connection.reader.idle:

@@ -54,10 +54,14 @@ def unavailable() -> str:
 
 
 def _run(commands: list[dict[str, Any]]) -> dict[str, Any]:
-    text = json.dumps({"nftables": commands})
+    said = _nft("-j", "-f", "-", text=json.dumps({"nftables": commands}))
+    return dict(json.loads(said)) if said.strip() else {}
+
+
+def _nft(*argv: str, text: str = "") -> str:
     try:
         done = subprocess.run(
-            ["nft", "-j", "-f", "-"],
+            ["nft", *argv],
             input=text,
             capture_output=True,
             text=True,
@@ -69,7 +73,7 @@ def _run(commands: list[dict[str, Any]]) -> dict[str, Any]:
         raise NftError(str(error)) from None
     if done.returncode:
         raise Refused(nameless((done.stderr or done.stdout).strip()[-300:]))  # it goes into logs
-    return dict(json.loads(done.stdout)) if done.stdout.strip() else {}
+    return done.stdout
 
 
 def _set(name: str, kind: str) -> dict[str, Any]:
@@ -121,9 +125,12 @@ def table(ports: Iterable[int]) -> list[dict[str, Any]]:
     ]
 
 
+def _set_of(target: Target) -> str:
+    return SIX if ":" in target else FOUR
+
+
 def _element(target: Target, timeout_s: int | None) -> tuple[str, Any]:
-    address = target.partition("/")[0]
-    name = SIX if ":" in address else FOUR
+    name, address = _set_of(target), target.partition("/")[0]
     return name, address if timeout_s is None else {"elem": {"val": address, "timeout": max(1, timeout_s)}}
 
 
@@ -227,9 +234,17 @@ class Kernel:
         found = _run([{"list": {"chain": {"family": "inet", "table": TABLE, "name": "in"}}}])
         if sum("rule" in item for item in found.get("nftables", ())) != RULES_IN:
             raise NftError("the rules of the table are gone")
+        for name in (FOUR, SIX):
+            self._look_into(name, now_s)
         self._looked_s = now_s
         dropped = sum(_counted(item) for item in found.get("nftables", ()))
         self.dropped, self._counted = self.dropped + dropped - self._counted, dropped
+
+    def _look_into(self, name: str, now_s: int) -> None:
+        """Whoever is shut out for longest is in the set, unless somebody has emptied it: one of thousands tells."""
+        held = {target: until_s for target, until_s in self._held.items() if _set_of(target) == name}
+        if held and held[last := max(held, key=held.__getitem__)] > now_s + LOOK_S:
+            _nft("get", "element", "inet", TABLE, name, f"{{ {last.partition('/')[0]} }}")
 
     def _change(self, wanted: Mapping[Target, int], now_s: int) -> None:
         gone = {target: None for target, until_s in self._held.items() if target not in wanted and until_s > now_s + 1}
