@@ -18,6 +18,7 @@ from stentor.formats.blocked import FAVOUR, Block
 from stentor.formats.evidence import key_of
 from stentor.io.net.loop import Loop
 from stentor.model import board
+from stentor.model.http import Request
 from stentor.nodes.door import Door
 from stentor.nodes.guard import rules_path
 from support.house import House
@@ -82,6 +83,19 @@ def test_what_was_solved_at_one_worker_counts_at_another_and_only_there(house: H
         house.door = first
         other.close()
         loop.close()
+
+
+def test_in_an_overload_strangers_are_put_off_by_being_asked_and_others_by_being_told_to_come_again(
+    house: House,
+) -> None:
+    paths = ("/s/show-1/join", "/s/show-1/wait", "/s/show-1/place/x", "/s/show-1")
+    requests = [
+        Request("POST" if path.endswith(("join", "wait")) else "GET", path, {}, {}, source="192.0.2.7")
+        for path in paths
+    ]
+    assert [house.door.put_off(one) is None for one in requests] == [True, True, False, False]
+    asks(house, wanted=False)
+    assert [house.door.put_off(one) is None for one in requests] == [False] * 4
 
 
 def test_a_place_is_asked_nothing(house: House) -> None:

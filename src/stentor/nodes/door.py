@@ -219,11 +219,14 @@ class Door:
         return for_players(show) if isinstance(needed, Needed) and what != "join" else needed.response()
 
     def put_off(self, request: Request) -> Response | None:
-        if not shed.is_put_off(request.path):
+        """Where strangers have to solve something first, asking them puts them off, for hardly more than a 503 costs:
+        who does it comes in next, and who never does shows it."""
+        source = self._telling.source(request)
+        if not shed.is_put_off(request.path) or (shed.is_stranger(request) and self._asks(request, source)):
             return None
         self._requests += 1
         self._shed += 1
-        self._telling.count_all(self._telling.source(request), ("requests", "held"))
+        self._telling.count_all(source, ("requests", "held"))
         return shed.busy(self._rng, request.path)
 
     def spare(self) -> int:
