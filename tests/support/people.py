@@ -14,6 +14,7 @@ import ipaddress
 import itertools
 import json
 import random
+import re
 import socket
 import sys
 import time
@@ -134,12 +135,13 @@ async def head(sock: socket.socket) -> tuple[int, bytes, bytes]:
 async def ask(
     plan: Plan, source: str, method: str, path: str, headers: Headers = (), port: int = 0
 ) -> tuple[int, dict[str, Any]]:
-    """One request on a connection of its own; -> status and body as JSON. Raises `Refused`."""
+    """One request on a connection of its own; -> status and body as JSON, with "retry_after_s" where that was said.
+    Raises `Refused`."""
     sock = await connect(plan, port or plan.door, source)
     loop = asyncio.get_running_loop()
     try:
         await loop.sock_sendall(sock, asking(plan, method, path, (("Connection", "close"), *headers)))
-        status, _, body = await head(sock)
+        status, first, body = await head(sock)
         async with asyncio.timeout(ANSWER_S_MAX):
             while more := await loop.sock_recv(sock, 16_384):
                 body += more
@@ -151,7 +153,10 @@ async def ask(
         found = json.loads(body)
     except ValueError:
         found = {}
-    return status, found if isinstance(found, dict) else {}
+    found = found if isinstance(found, dict) else {}
+    if told := re.search(rb"(?i)\r\nretry-after: *(\d+)", first):
+        found["retry_after_s"] = int(told[1])
+    return status, found
 
 
 # ---- honest people
@@ -188,7 +193,7 @@ async def ticket(part: Part, source: str, headers: Headers = ()) -> str:
             continue
         part.refuse(f"{status} {code}")
         fails += 1
-        await asyncio.sleep(part.rng.uniform(0, min(BACK_S_MAX, 2**fails)))
+        await asyncio.sleep(found.get("retry_after_s", 0) + part.rng.uniform(0, min(BACK_S_MAX, 2**fails)))
     raise Refused("never let in")
 
 
