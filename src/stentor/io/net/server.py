@@ -26,8 +26,8 @@ from stentor.model.http import Request, Response
 
 READ_BYTES = 16_384
 LINGER_S = 2.0  # after the last answer: how long the peer may take to close, lest a reset destroy what it has not read
-SWEEP_S = 0.5
-UNFINISHED_S = 1.0  # a request that has begun is a whole one by then, if it is from anybody who wants an answer
+SWEEP_S = 0.25
+UNFINISHED_S = 0.5  # a request that has begun is a whole one by then, if it is from anybody who wants an answer
 SHAKING_S = 2.5  # from a handshake's dear part, which is ours, to the request: so long nobody else gets its place
 SHED_BUDGETS = 2  # accept budgets that are taken at once where the newest come first: half of them are put off
 _IN = select.EPOLLIN
