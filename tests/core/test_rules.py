@@ -62,7 +62,8 @@ def test_rules_end_a_minute_after_hardly_anything_comes_any_more() -> None:
     book._held[HOSTILE].until_ms = LIFE_MS_MAX
     assert book.receive(CALM, 200_000, load=Load(pressed_ms=200_000)).enforced
     assert book.receive(CALM, 200_000 + LEAVE_MS - 1, load=Load(pressed_ms=200_000)).enforced
-    assert not book.receive(CALM, 200_000 + LEAVE_MS, load=Load(pressed_ms=200_000)).rules
+    ended = book.receive(CALM, 200_000 + LEAVE_MS, load=Load(pressed_ms=200_000))
+    assert not ended.rules and ended.changes[-1].what == "over"
     assert book.receive(ATTACK, 300_000).rules, "and are made anew for whoever comes again"
 
 

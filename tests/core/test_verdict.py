@@ -125,6 +125,15 @@ def test_many_who_each_do_a_little_of_it_and_nothing_else_are_found(bench: Bench
     assert judged.verdict is Verdict.ATTACK and len(judged.suspects) == 120
 
 
+def test_those_who_listen_and_ask_for_nothing_do_not_hide_them(bench: Bench) -> None:
+    for number in range(2_000):
+        bench.tell(f"10.1.{number // 250}.{number % 250}", live=1)
+    for number in range(120):
+        bench.tell(f"10.9.0.{number}", unfinished=1)
+    judged = bench.look(LOOKS)
+    assert judged.verdict is Verdict.ATTACK and len(judged.suspects) == 120
+
+
 def test_a_few_of_many_who_lose_their_network_are_no_attack(bench: Bench) -> None:
     bench.audience(2_000)
     for number in range(150):

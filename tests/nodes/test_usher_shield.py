@@ -218,7 +218,7 @@ def test_rules_live_on_while_much_is_refused_and_end_with_it(hasty: None, post: 
     until(lambda: goes_on() and post.said().at_ms > calm_ms + 3_000, "it is refused for a while")
     assert len(shut_out(post.settings)) == 40
     until(lambda: not post.said().rules, "the rules end")
-    assert post.heard[-1].what == "expired"
+    assert post.heard[-1].what == "over"
 
 
 def test_where_many_listen_from_lately_no_rule_is_enforced(post: Post) -> None:

@@ -29,6 +29,7 @@ GAP_MS = 5_000  # between samples of a second
 IDLE_GAP_MS = 150_000  # between those of a minute
 LEAD_MS = 60_000  # shown of what was before anything happened
 VERDICTS = ("calm", "crowd", "undecided", "attack")
+ENDS = ("expired", "over", "released")  # of a rule
 Span = tuple[int, int]
 
 
@@ -181,7 +182,7 @@ def _lived(life: RuleLife, entry: Ruled) -> RuleLife:
     )
     if entry.change == "enforced":
         return replace(life, enforced_ms=life.enforced_ms or entry.at_ms)
-    if entry.change in ("expired", "released"):
+    if entry.change in ENDS:
         return replace(life, ended=entry.change, ended_ms=entry.at_ms)
     return life
 

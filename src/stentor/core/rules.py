@@ -57,7 +57,7 @@ IDLE = Load()
 
 
 class Change(NamedTuple):
-    """Something that became of a rule: made, enforced, spared, expired, released."""
+    """Something that became of a rule: made, enforced, spared, expired, over (nothing comes any more), released."""
 
     what: str
     rule: Rule
@@ -160,8 +160,8 @@ class Rulebook:
 
     def _expire(self, now_ms: int, wishes: Wishes, changes: list[Change], *, over: bool) -> None:
         for held in list(self._held.values()):
-            ends = over or held.until_ms <= now_ms
-            what = "released" if held.target in wishes.released else "expired" if ends else ""
+            ends = "expired" if held.until_ms <= now_ms else "over" if over else ""
+            what = "released" if held.target in wishes.released else ends
             if what:
                 del self._held[held.key]
                 changes.append(_change(what, held, now_ms))

@@ -34,7 +34,7 @@ STARTS_KNOWN_MIN = 200  # of a source that was seen to behave well before: many 
 BAD_MIN, BAD_OVER_GOOD = 8, 4  # of one source, in the window
 FORGED_WEIGHT = 2  # each counts for so many more: unlike a network that fails, a ticket is forged on purpose
 BAD_ALL_MIN = 20
-BAD_SPREAD_MIN, BAD_SPREAD_SHARE = 100, 0.1  # of those who do little of it each; of all sources
+BAD_SPREAD_MIN, BAD_SPREAD_SHARE = 100, 0.1  # of those who do little of it each; of all who come
 POOLED_STARTS_MIN = (
     15  # of one source that is judged together with others like it: nobody by themselves begins so often
 )
@@ -160,7 +160,8 @@ def _conformance(picture: Picture) -> _Found:
     asked = picture.column("requests") + picture.column("starts")
     few = bad - picture.column("unsolved")  # everybody is asked once
     little = (few > 0) & (good == 0) & ~picture.known & (2 * few >= asked)
-    if int(few[little].sum()) >= BAD_SPREAD_MIN and float(little.mean()) >= BAD_SPREAD_SHARE:
+    come = int(((asked + few) > 0).sum())  # who listens and asks for nothing makes no attack a small one
+    if int(few[little].sum()) >= BAD_SPREAD_MIN and int(little.sum()) >= BAD_SPREAD_SHARE * come:
         flags |= little  # each does little of it, and nothing else
     endless = _endless(picture, good)
     flags |= endless

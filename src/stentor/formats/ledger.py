@@ -21,7 +21,7 @@ VERSION = 1
 WORDS_CHARS_MAX = 500
 LINE_BYTES_MAX = 16_384  # beyond, a line is not one of ours
 HASH_BYTES = 8
-Change = Literal["made", "enforced", "spared", "expired", "released"]
+Change = Literal["made", "enforced", "spared", "expired", "over", "released"]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 

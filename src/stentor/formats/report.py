@@ -46,9 +46,9 @@ class Stretch(msgspec.Struct, frozen=True):
 
 
 class RuleLife(msgspec.Struct, frozen=True):
-    """A rule from its making to its end. `enforced_ms` 0: never was. `ended` is expired, released (by the crew), or ""
-    where the ledger does not say: then it ran out by `until_ms`. `source` is a keyed hash; `hits` are the most events
-    that it showed in 10 s."""
+    """A rule from its making to its end. `enforced_ms` 0: never was. `ended` is expired, over, released (by the crew),
+    or "" where the ledger does not say: then it ran out by `until_ms`. `source` is a keyed hash; `hits` are the most
+    events that it showed in 10 s."""
 
     id: str
     action: str
