@@ -1,5 +1,6 @@
 """Intake over real sockets: what peers do wrong, and what is bounded."""
 
+import errno
 import json
 import select
 import socket
@@ -436,6 +437,18 @@ def test_events_that_were_waited_for_have_not_waited(intake):
     for _ in range(20):
         intake.loop.turn(time.monotonic() + 0.01)
     assert heard == [0.0] * 20
+
+
+def test_who_is_shut_out_is_cut_off_and_nothing_of_them_is_left(intake):
+    """A FIN would be said again and again to those whose answers the kernel drops."""
+    waiting, asking = intake.client(), intake.client(b"GET / HTTP/1.1\r\n")
+    intake.until(lambda: len(intake.server) == 2)
+    intake.server.shut_out(lambda source: False)
+    assert len(intake.server) == 2
+    intake.server.shut_out(lambda source: source == "127.0.0.1")
+    assert len(intake.server) == 0 and intake.server.counters.blocked == 2
+    errors = [client.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) for client in (waiting, asking)]
+    assert errors == [errno.ECONNRESET] * 2
 
 
 def test_whoever_says_that_nothing_comes_any_more_is_not_lingered_for(intake):

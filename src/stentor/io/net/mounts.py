@@ -12,7 +12,7 @@ import select
 import socket
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from stentor.io.net.flock import GONE, Flock
 from stentor.io.net.listener import Behind, Channel
 from stentor.io.net.loop import ENDED, Loop
 from stentor.io.net.roster import Roster
+from stentor.io.net.sockets import abort
 from stentor.model.ports import Fate, JudgesLag, NotesListeners, Outlet
 
 CHUNKS_A_TURN = 4  # of one feed, before anything else gets its turn
@@ -284,10 +285,10 @@ class Mounts:
             return self._behind.pop(fd).sock
         return self._leaving.pop(fd)[0]
 
-    def _part(self, fd: int) -> None:
+    def _part(self, fd: int, end: Callable[[socket.socket], None] = socket.socket.close) -> None:
         sock = self._release(fd)
         self._loop.forget(fd)
-        sock.close()
+        end(sock)
 
     def _leave(self, fd: int) -> None:
         """The stream is over for this listener: what the kernel has still goes out, then the end."""
@@ -313,7 +314,7 @@ class Mounts:
             self.counters.drops += 1
             if self._attendance is not None:
                 self._attendance.drop(fd)
-            self._part(fd)
+            self._part(fd, abort)
 
     def _let_go(self, fd: int, leaving: tuple[socket.socket, float]) -> None:
         if self._leaving.get(fd) is leaving and time.monotonic() >= leaving[1]:

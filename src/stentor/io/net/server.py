@@ -20,7 +20,7 @@ from stentor.formats import proxy
 from stentor.formats.problem import refusal
 from stentor.io.net.http import Ready, RequestReader, encode
 from stentor.io.net.loop import ENDED, TURN_S, Loop
-from stentor.io.net.sockets import accept, has_hung_up, waited_s
+from stentor.io.net.sockets import abort, accept, has_hung_up, waited_s
 from stentor.io.net.tls import has_answered_hello, wrap
 from stentor.model.http import Request, Response
 
@@ -249,7 +249,7 @@ class Server:
                 yield sock, source
             else:
                 self.counters.blocked += 1
-                sock.close()
+                abort(sock)
 
     def _take(self, sock: socket.socket, source: str, deadline_s: float) -> None:
         if len(self._connections) >= self._limits.connections_max + self._spare():
@@ -315,7 +315,7 @@ class Server:
             connection.reader = RequestReader(self._limits.headers_bytes_max, source)
         if source and not self._admits(source):
             self.counters.blocked += 1
-            self._close(fd)
+            self._close(fd, abort)
             return
         self._begin(fd, connection)
 
@@ -427,7 +427,7 @@ class Server:
     def _close_if(self, is_out: Callable[[str], bool], fd: int, connection: _Connection) -> None:
         if self._connections.get(fd) is connection and is_out(connection.reader.source):
             self.counters.blocked += 1
-            self._close(fd)
+            self._close(fd, abort)
 
     def _refuse(self, connection: _Connection, response: Response) -> None:
         self.counters.malformed += 1
@@ -510,7 +510,7 @@ class Server:
         connection.out = encode(refusal(408, "request-too-slow", "Request Timeout", "the request did not end in time"))
         self._flush(fd, connection)
 
-    def _close(self, fd: int) -> None:
+    def _close(self, fd: int, end: Callable[[socket.socket], None] = socket.socket.close) -> None:
         self._shaken(fd)
         connection = self._connections.pop(fd)
         self._room.pop(fd, None)
@@ -518,4 +518,4 @@ class Server:
             connection.take_back()
         connection.reader.close()
         self._loop.forget(fd)
-        connection.sock.close()
+        end(connection.sock)

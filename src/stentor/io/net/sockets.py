@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import socket
 import struct
 
 BACKLOG = 16_384  # of a crowd in one instant; the kernel takes less where net.core.somaxconn is lower
+_AT_ONCE = struct.pack("ii", 1, 0)  # `struct linger`
 _LAST_DATA_MS = struct.Struct("=I")
 _INFO_BYTES = 56  # of `struct tcp_info`, up to that field
 _ESTABLISHED = 1  # the first byte of `struct tcp_info`
@@ -58,6 +60,14 @@ def waited_s(sock: socket.socket) -> float:
 def has_hung_up(sock: socket.socket) -> bool:
     """Whether the peer of a fresh connection has closed it, whatever it sent before."""
     return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _ESTABLISHED
+
+
+def abort(sock: socket.socket) -> None:
+    """Close with a reset. A peer that takes nothing, or that the kernel drops, never answers a FIN: thousands of such
+    sockets would live on with what they have to send, and say it again all at the same time."""
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+    sock.close()
 
 
 def raise_descriptor_limit() -> int:
