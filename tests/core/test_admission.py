@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -142,6 +143,17 @@ def test_places_of_whoever_is_shut_out_are_passed_over() -> None:
     for _ in range(3):
         last = house.look(arrivals=100, listening=100)
     assert (last.called, last.free) == (0, 0)
+
+
+def test_the_places_of_a_flood_do_not_take_the_rate_of_calls() -> None:
+    """Three hundred people in a flood of fifteen thousand, at a hundred calls a second: not two and a half minutes."""
+    house = House(cap=20_000, waiting=15_300)
+    house.admission = Admission(100, 0)
+    house.look()
+    marks = [house.look(void=15_000, settled=15_300).mark] + [house.look(void=0).mark for _ in range(59)]
+    assert marks[-1] == 15_300, "all in a quarter of a minute"
+    assert max(after - before for before, after in pairwise(marks)) <= 16 * 100
+    assert house.look().called <= 300
 
 
 def test_what_is_known_of_empty_places_ends_with_those_who_had_come_by_then() -> None:

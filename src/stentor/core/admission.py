@@ -34,6 +34,7 @@ POLLS_S_MAX = 20_000  # of all who wait, as far as POLL_MS_MAX allows
 SHOWN_UP, RESOLVED = 9.0, 10.0  # before anybody was called: nine of ten come
 RESOLVED_MAX = 2_000.0  # what is older fades
 COHORTS_MAX = 4_096
+LIVE_SHARE_MIN = 1 / 16  # of what is called at a time, however sure it seems that nobody of it comes
 
 
 class Places(Protocol):
@@ -150,6 +151,7 @@ class Admission:
         self.gate = self._choose(facts, free, places.total - passed)
         called = self._advance(facts, free, passed, places) if self.gate is Gate.QUEUE else 0
         empty = self._empty(called, passed, places)
+        self._allowance = min(self._calls_per_s, self._allowance + empty)
         self._call(called - empty, now_ms)
         self._passed = passed + called
         return self._decision(facts, free - called + empty, places.total - self._passed)
@@ -237,8 +239,9 @@ class Admission:
         return min(max(0, free) // REPORT_LOOKS, ceil(self._calls_per_s / 4)) // max(1, facts.doors)
 
     def _advance(self, facts: Facts, free: int, passed: int, places: Places) -> int:
-        """Move the mark to the place that is next for the last seat; -> how many are called by that."""
-        count = min(free, int(self._allowance))
+        """Move the mark to the place that is next for the last seat; -> how many are called by that. Those who cannot
+        come take nothing of the rate: else whoever stands behind a flood's places waits as if it were people."""
+        count = min(free, int(self._allowance / self._live_share(passed, places)))
         count = min(count, places.up_to(facts.settled) - passed) if count > 0 else 0
         if count <= 0:
             return 0
@@ -246,6 +249,11 @@ class Admission:
         called = places.up_to(self.mark) - passed
         self._allowance -= called
         return called
+
+    def _live_share(self, passed: int, places: Places) -> float:
+        """Of the places that are called next, those of who can come."""
+        left = places.up_to(self._void_to) - passed
+        return max(LIVE_SHARE_MIN, 1 - self._void / left) if left > 0 else 1.0
 
     def _decision(self, facts: Facts, free: int, waiting: int) -> Decision:
         share = self._shown_up / self._resolved
