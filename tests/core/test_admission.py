@@ -108,8 +108,13 @@ def test_whoever_waits_comes_before_whoever_comes_now() -> None:
     assert house.look().gate is Gate.FREE
     house.places = Ranks(range(1, 6))
     called = house.look()
-    assert (called.gate, called.mark, called.waiting) == (Gate.QUEUE, 5, 0)
-    assert house.look().gate is Gate.FREE
+    assert (called.gate, called.mark, called.called) == (Gate.FREE, 5, 5), "their seats are kept"
+    house.places.ranks += range(6, 100)
+    called = house.look()
+    assert (called.gate, called.mark, called.called) == (Gate.QUEUE, 99, 99)
+    house.places.ranks += range(100, 200)
+    called = house.look()
+    assert (called.gate, called.mark, called.called) == (Gate.QUEUE, 100, 100), "and nobody is let in past the others"
 
 
 def test_before_the_draw_and_when_closed_nobody_is_called() -> None:
@@ -154,6 +159,18 @@ def test_the_places_of_a_flood_do_not_take_the_rate_of_calls() -> None:
     assert marks[-1] == 15_300, "all in a quarter of a minute"
     assert max(after - before for before, after in pairwise(marks)) <= 16 * 100
     assert house.look().called <= 300
+
+
+def test_a_line_for_which_there_are_seats_ends_though_people_come_all_the_time() -> None:
+    """Whoever comes takes a place while there is a line, and would be the line of the next who come."""
+    house = House(cap=10_000, waiting=30)
+    house.admission = Admission(100, 0)
+    assert house.look(settled=0).gate is Gate.FREE and house.admission.mark == 30
+    house.places.ranks += range(31, 61)
+    last = house.look(settled=40)
+    assert (last.gate, last.mark, last.called, last.waiting) == (Gate.FREE, 60, 60, 0)
+    house.places.ranks += range(61, 261)
+    assert house.look(settled=260).gate is Gate.QUEUE, "more than are called at a time"
 
 
 def test_what_is_known_of_empty_places_ends_with_those_who_had_come_by_then() -> None:

@@ -149,7 +149,7 @@ class Admission:
         self._allowance = min(self._calls_per_s, self._allowance + self._calls_per_s * dt_ms / 1000)
         free = facts.cap - held - self._called
         self.gate = self._choose(facts, free, places.total - passed)
-        called = self._advance(facts, free, passed, places) if self.gate is Gate.QUEUE else 0
+        called = self._advance(facts, free, passed, places)
         empty = self._empty(called, passed, places)
         self._allowance = min(self._calls_per_s, self._allowance + empty)
         self._call(called - empty, now_ms)
@@ -228,7 +228,7 @@ class Admission:
             return Gate.CLOSED
         if facts.gathering:
             return Gate.GATHERING
-        if waiting or not self._at_once(facts, free):
+        if waiting > min(free, self._allowance) or not self._at_once(facts, free - waiting):
             return Gate.QUEUE
         self._free_until_ms = self._tick_ms + REPORT_MS
         return Gate.FREE
@@ -240,9 +240,15 @@ class Admission:
 
     def _advance(self, facts: Facts, free: int, passed: int, places: Places) -> int:
         """Move the mark to the place that is next for the last seat; -> how many are called by that. Those who cannot
-        come take nothing of the rate: else whoever stands behind a flood's places waits as if it were people."""
-        count = min(free, int(self._allowance / self._live_share(passed, places)))
-        count = min(count, places.up_to(facts.settled) - passed) if count > 0 else 0
+        come take nothing of the rate: else whoever stands behind a flood's places waits as if it were people. Where
+        there are seats for all who wait and more, all are called, lest those who come meanwhile keep the line alive."""
+        if self.gate is Gate.FREE:
+            count = places.total - passed
+        elif self.gate is Gate.QUEUE and free > 0:
+            count = min(free, int(self._allowance / self._live_share(passed, places)))
+            count = min(count, places.up_to(facts.settled) - passed)
+        else:
+            count = 0
         if count <= 0:
             return 0
         self.mark = max(self.mark, places.at(passed + count))
