@@ -150,6 +150,17 @@ def test_places_of_whoever_is_shut_out_are_passed_over() -> None:
     assert (last.called, last.free) == (0, 0)
 
 
+def test_places_of_the_last_two_seconds_are_passed_over_too() -> None:
+    """Ranks may still come among them, but those who were counted hold theirs already."""
+    house = House(cap=1_000, waiting=400)
+    assert house.look(settled=100).mark == 400, "there are seats for all of them"
+    house.places.ranks += range(401, 2_401)
+    freed = house.look(void=1_900, settled=200)
+    assert (freed.gate, freed.called, freed.mark) == (Gate.QUEUE, 0, 400)
+    after = house.look(void=0, settled=2_400)
+    assert (after.mark, after.called) == (1_400, 250), "of the next thousand three of four are nobody's"
+
+
 def test_the_places_of_a_flood_do_not_take_the_rate_of_calls() -> None:
     """Three hundred people in a flood of fifteen thousand, at a hundred calls a second: not two and a half minutes."""
     house = House(cap=20_000, waiting=15_300)

@@ -141,7 +141,7 @@ class Admission:
         if self._held is not None:
             self._rate.receive(facts.arrivals - (held - self._held), dt_ms)
         self._held = held
-        self._settle(facts, now_ms)
+        self._settle(facts, now_ms, places)
         passed = places.up_to(self.mark)
         self._call(
             passed - self._passed if self._passed is not None else 0, now_ms
@@ -165,7 +165,7 @@ class Admission:
             self._peaks.popleft()
         return self._peaks[0][1]
 
-    def _settle(self, facts: Facts, now_ms: int) -> None:
+    def _settle(self, facts: Facts, now_ms: int, places: Places) -> None:
         """Who has been called: those who arrived have, those whose time is over are not waited for."""
         if now_ms < self._free_until_ms:
             self._call(facts.tickets, now_ms)
@@ -178,7 +178,7 @@ class Admission:
             if not self._cohorts[0].left:
                 self._cohorts.popleft()
         if facts.void:
-            self._void, self._void_to = self._void + facts.void, facts.settled
+            self._void, self._void_to = self._void + facts.void, places.at(places.total) if places.total else 0
             self._forget()
         while self._cohorts and self._cohorts[0].lapses_at_ms <= now_ms:
             self._resolve(self._cohorts.popleft().left, 0)
