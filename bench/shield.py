@@ -46,6 +46,7 @@ def matrix(crowds: int, attacks: int) -> dict[str, Any]:
             "evenings": seeds,
             "is_attack": attack,
             "called_attack": sum("attack" in one.verdicts for one in outcomes),
+            "in_doubt": sum(not one.verdicts <= {"calm", "crowd"} for one in outcomes),  # strangers were challenged
             "missed": sum(one.detected_ms is None for one in outcomes) if attack else 0,
             "detected_ms_p95": _p95([one.detected_ms for one in outcomes]),
             "shut_out_ms_p95": _p95([one.mitigated_ms for one in outcomes]),

@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from support import netns
+from support.netns import CABLE, ENVIRON, coturn
 from support.processes import BenchError
 
 STUDIO, RELAY = "10.77.32.1", "10.77.32.2"
 GUESTS = ("10.77.32.10", "10.77.32.11")  # which the guest has by turns
-CABLE = "cable"
-COMMAND_S_MAX = 10.0
-ENVIRON = os.environ | {"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
 
 # `seen`: UDP ports that the guest has sent from; `dead`: those that nothing passes from or to.
 RULES = f"""add table inet bench
@@ -38,9 +36,7 @@ table inet bench {{
 def run(*line: str) -> str:
     """A command, to its end; -> what it says. Raises `BenchError`."""
     try:
-        return subprocess.run(
-            line, check=True, env=ENVIRON, capture_output=True, text=True, timeout=COMMAND_S_MAX
-        ).stdout
+        return netns.run(*line)
     except (OSError, subprocess.SubprocessError) as error:
         raise BenchError(f"{' '.join(line)}: {error} {getattr(error, 'stderr', '')}") from None
 
@@ -48,17 +44,8 @@ def run(*line: str) -> str:
 @contextlib.contextmanager
 def networks() -> Iterator[tuple[str, str]]:
     """-> names of the guest's and of the studio's namespace, joined by a cable and with their addresses."""
-    guest, studio = (f"stentor-bench-{place}-{os.getpid()}" for place in ("guest", "studio"))
     with contextlib.ExitStack() as stack:
-        for name in (guest, studio):
-            run("ip", "netns", "add", name)
-            stack.callback(run, "ip", "netns", "del", name)
-        run("ip", "-n", guest, "link", "add", CABLE, "type", "veth", "peer", "name", CABLE, "netns", studio)
-        for name, addresses in ((guest, GUESTS[:1]), (studio, (STUDIO, RELAY))):
-            for address in addresses:
-                run("ip", "-n", name, "addr", "add", f"{address}/24", "dev", CABLE)
-            for device in ("lo", CABLE):
-                run("ip", "-n", name, "link", "set", device, "up")
+        guest, studio = netns.pair(stack, {"guest": GUESTS[:1], "studio": (STUDIO, RELAY)})
         yield guest, studio
 
 
@@ -105,12 +92,7 @@ class Cable:
 @contextlib.contextmanager
 def relay(scratch: Path, port: int, secret: str) -> Iterator[None]:
     """Debian's coturn on the relay's address, by UDP and TCP."""
-    argv = [
-        *("turnserver", "-n", "--use-auth-secret", f"--static-auth-secret={secret}", "--realm=stentor"),
-        *(f"--listening-ip={RELAY}", f"--relay-ip={RELAY}", f"--listening-port={port}"),
-        *("--no-tls", "--no-dtls", "--no-cli", "--no-multicast-peers", "--simple-log"),
-        *(f"--log-file={scratch}/turn.log", f"--pidfile={scratch}/turn.pid", f"--userdb={scratch}/turn.db"),
-    ]
+    argv = coturn(RELAY, port, secret, scratch)
     process = subprocess.Popen(argv, env=ENVIRON, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield

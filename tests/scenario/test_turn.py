@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -16,28 +15,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from support import relayed_stage
+from support import netns, relayed_stage
 
 GUEST, STUDIO, RELAY = "10.77.31.10", "10.77.31.1", "10.77.31.2"
 PORT, RELAY_PORT, SECRET = 8003, 3478, "of-the-relay"
 WITHIN_S = 45
 HEARD, SILENT = 0.1, 0.004  # of tones at 0.2
-NEEDED = ("ip", "nft", "turnserver")
-PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
 
 
 def missing() -> str:
-    if os.geteuid() != 0:
-        return "network namespaces need root"
-    absent = [name for name in NEEDED if not shutil.which(name, path=PATH)]
-    return f"not installed: {', '.join(absent)} (apt install iproute2 nftables coturn)" if absent else ""
+    no_relay = not shutil.which("turnserver", path=netns.ENVIRON["PATH"])
+    return netns.missing() or ("coturn is not installed (apt install coturn)" if no_relay else "")
 
 
 pytestmark = [pytest.mark.scenario, pytest.mark.skipif(bool(missing()), reason=missing())]
-
-
-def run(*line: str) -> None:
-    subprocess.run(line, check=True, env=os.environ | {"PATH": PATH}, capture_output=True, timeout=WITHIN_S)
 
 
 class Networks:
@@ -45,27 +36,18 @@ class Networks:
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
-        self._names = {place: f"stentor-{place}-{os.getpid()}" for place in ("guest", "studio")}
-        for name in self._names.values():
-            run("ip", "netns", "add", name)
-            stack.callback(run, "ip", "netns", "del", name)
-        guest, studio = self._names.values()
-        run("ip", "-n", guest, "link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", studio)
-        for name, addresses in ((guest, [GUEST]), (studio, [STUDIO, RELAY])):
-            for address in addresses:
-                run("ip", "-n", name, "addr", "add", f"{address}/24", "dev", "cable")
-            for device in ("lo", "cable"):
-                run("ip", "-n", name, "link", "set", device, "up")
+        ends = {"guest": (GUEST,), "studio": (STUDIO, RELAY)}
+        self._names = dict(zip(ends, netns.pair(stack, ends), strict=True))
 
     def drop_udp(self) -> None:
         """From the guest to the studio."""
         rule = f"ip saddr {GUEST} ip daddr {STUDIO} meta l4proto udp drop"
         rules = f"table inet wall {{ chain in {{ type filter hook input priority 0; {rule}; }}; }}"
-        run("ip", "netns", "exec", self._names["studio"], "nft", rules)
+        netns.run("ip", "netns", "exec", self._names["studio"], "nft", rules)
 
     def start(self, place: str, *line: str) -> subprocess.Popen[str]:
         argv = ["ip", "netns", "exec", self._names[place], *line]
-        process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=os.environ | {"PATH": PATH})
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=netns.ENVIRON)
         self._stack.callback(end, process)
         return process
 
@@ -95,13 +77,7 @@ def tone(path: Path) -> Path:
 
 
 def relay(networks: Networks, tmp_path: Path) -> subprocess.Popen[str]:
-    return networks.start(
-        "studio",
-        *("turnserver", "-n", "--use-auth-secret", f"--static-auth-secret={SECRET}", "--realm=stentor"),
-        *(f"--listening-ip={RELAY}", f"--relay-ip={RELAY}", f"--listening-port={RELAY_PORT}"),
-        *("--no-tls", "--no-dtls", "--no-cli", "--no-multicast-peers", "--simple-log"),
-        *(f"--log-file={tmp_path}/turn.log", f"--pidfile={tmp_path}/turn.pid", f"--userdb={tmp_path}/turn.db"),
-    )
+    return networks.start("studio", *netns.coturn(RELAY, RELAY_PORT, SECRET, tmp_path))
 
 
 @contextmanager

@@ -101,7 +101,7 @@ def listener(source: str, at_ms: int, until_ms: int, rng: random.Random, *, wait
         at_ms += rng.randrange(POLL_MS, 4 * POLL_MS)
         yield Deed(at_ms, source, "polite")
     yield from (Deed(at_ms + after, source, "starts") for after in (300, 600))
-    if rng.random() < 0.004:  # a network that fails
+    if rng.random() < 0.01:  # a network that fails
         yield Deed(at_ms + 1_000, source, "unfinished")
     heard_ms = at_ms + 600 + HEARD_MS
     if heard_ms < until_ms:

@@ -1,4 +1,4 @@
-"""Two network namespaces, the house (where an installation runs) and the world (everybody else), and a cable.
+"""Network namespaces by twos, and a cable: the house (where an installation runs) and the world (everybody else).
 
 The world has whole networks of addresses: whoever runs in it may bind to any of them. Needs root and iproute2.
 """
@@ -9,7 +9,7 @@ import ctypes
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ HOUSE_6, WORLD_6 = "fd65::1", "fd65::2"
 NETWORKS = ("10.66.0.0/15", "fd66::/32")  # of the world
 ENVIRON = os.environ | {"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
 COMMAND_S_MAX = 20.0
+CABLE = "cable"  # the device, at both of its ends
 NEEDED = ("ip", "nft")
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -36,23 +37,38 @@ def run(*line: str) -> str:
     return done.stdout
 
 
+def pair(stack: ExitStack, ends: Mapping[str, Sequence[str]]) -> list[str]:
+    """Two namespaces and a cable between them, which end with `stack`; `ends`: addresses by place. -> their names."""
+    names = [f"stentor-{place}-{os.getpid()}" for place in ends]
+    for name in names:
+        run("ip", "netns", "add", name)
+        stack.callback(run, "ip", "netns", "del", name)
+    first, second = names
+    run("ip", "-n", first, "link", "add", CABLE, "type", "veth", "peer", "name", CABLE, "netns", second)
+    for name, addresses in zip(names, ends.values(), strict=True):
+        for address in addresses:
+            six = ":" in address
+            run("ip", "-n", name, "addr", "add", f"{address}/{64 if six else 24}", "dev", CABLE, *["nodad"] * six)
+        for device in ("lo", CABLE):
+            run("ip", "-n", name, "link", "set", device, "up")
+    return names
+
+
+def coturn(address: str, port: int, secret: str, scratch: Path) -> list[str]:
+    """Debian's relay, by UDP and TCP."""
+    return [
+        *("turnserver", "-n", "--use-auth-secret", f"--static-auth-secret={secret}", "--realm=stentor"),
+        *(f"--listening-ip={address}", f"--relay-ip={address}", f"--listening-port={port}"),
+        *("--no-tls", "--no-dtls", "--no-cli", "--no-multicast-peers", "--simple-log"),
+        *(f"--log-file={scratch}/turn.log", f"--pidfile={scratch}/turn.pid", f"--userdb={scratch}/turn.db"),
+    ]
+
+
 class Cable:
-    """The two namespaces, which end with `stack`."""
+    """House and world, which end with `stack`."""
 
     def __init__(self, stack: ExitStack) -> None:
-        self.house, self.world = (f"stentor-{place}-{os.getpid()}" for place in ("house", "world"))
-        for name in (self.house, self.world):
-            run("ip", "netns", "add", name)
-            stack.callback(run, "ip", "netns", "del", name)
-        run(
-            "ip", "-n", self.world, "link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", self.house
-        )
-        ends = ((self.house, HOUSE, HOUSE_6), (self.world, WORLD, WORLD_6))
-        for name, four, six in ends:
-            run("ip", "-n", name, "addr", "add", f"{four}/24", "dev", "cable")
-            run("ip", "-n", name, "addr", "add", f"{six}/64", "dev", "cable", "nodad")
-            for device in ("lo", "cable"):
-                run("ip", "-n", name, "link", "set", device, "up")
+        self.house, self.world = pair(stack, {"house": (HOUSE, HOUSE_6), "world": (WORLD, WORLD_6)})
         for network in NETWORKS:
             gateway = WORLD_6 if ":" in network else WORLD
             run("ip", "-n", self.house, "route", "add", network, "via", gateway)

@@ -19,7 +19,7 @@ import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -351,28 +351,42 @@ async def first_of(plan: Plan, source: str, path: str) -> tuple[int, bytes]:
         return status, first
 
 
-async def slow_headers(part: Part) -> None:
-    """Slowloris: `count` connections to the door whose request never ends; opened again when they are closed."""
-    loop = asyncio.get_running_loop()
+async def stubborn(part: Part, ramp_s: float, again_s: float, visit: Callable[[str], Awaitable[None]]) -> None:
+    """`count` clients who come within `ramp_s` and come back whenever they are closed on, until the time is over."""
 
     async def one(i: int) -> None:
-        await asyncio.sleep(part.rng.uniform(0, part.fields.get("ramp_s", 2.0)))
         while part.plan.left_s > 0:
             try:
-                sock = await connect(part.plan, part.plan.door, part.source(i))
-                with contextlib.closing(sock):
-                    part.counts["opened"] += 1
-                    await loop.sock_sendall(sock, f"POST /s/{part.plan.show}/join HTTP/1.1\r\nHost: x\r\n".encode())
-                    while part.plan.left_s > 0:
-                        await asyncio.sleep(min(1.0, max(0.0, part.plan.left_s)))
-                        await loop.sock_sendall(sock, b"X-A: b\r\n")
+                await visit(part.source(i))
             except Refused as error:
                 part.refuse(str(error))
-                await asyncio.sleep(1.0)
-            except OSError:
+                await asyncio.sleep(again_s)
+            except (OSError, TimeoutError):
                 part.counts["closed on"] += 1
 
-    await at_once(part, [lambda i=i: one(i) for i in range(part.fields["count"])])
+    waits = [part.rng.uniform(0, ramp_s) for _ in range(part.fields["count"])]
+    await at_once(part, [lambda i=i, wait_s=wait_s: late(wait_s, one(i)) for i, wait_s in enumerate(waits)])
+
+
+@contextlib.asynccontextmanager
+async def opened(part: Part, port: int, source: str, rcvbuf: int = 0) -> AsyncIterator[socket.socket]:
+    with contextlib.closing(await connect(part.plan, port, source, rcvbuf)) as sock:
+        part.counts["opened"] += 1
+        yield sock
+
+
+async def slow_headers(part: Part) -> None:
+    """Slowloris: `count` connections to the door whose request never ends."""
+    loop, plan = asyncio.get_running_loop(), part.plan
+
+    async def visit(source: str) -> None:
+        async with opened(part, plan.door, source) as sock:
+            await loop.sock_sendall(sock, f"POST /s/{plan.show}/join HTTP/1.1\r\nHost: x\r\n".encode())
+            while plan.left_s > 0:
+                await asyncio.sleep(min(1.0, max(0.0, plan.left_s)))
+                await loop.sock_sendall(sock, b"X-A: b\r\n")
+
+    await stubborn(part, part.fields.get("ramp_s", 2.0), 1.0, visit)
 
 
 async def unsolved_ticket(part: Part, source: str) -> str:
@@ -383,49 +397,28 @@ async def unsolved_ticket(part: Part, source: str) -> str:
 
 async def slow_read(part: Part) -> None:
     """`count` listeners who take no byte of what they asked for."""
-    loop = asyncio.get_running_loop()
+    loop, plan = asyncio.get_running_loop(), part.plan
 
-    async def one(i: int) -> None:
-        source = part.source(i)
-        await asyncio.sleep(part.rng.uniform(0, part.fields.get("ramp_s", 2.0)))
-        while part.plan.left_s > 0:
-            try:
-                text = part.plan.ticket or await unsolved_ticket(part, source)
-                if not text:
-                    await asyncio.sleep(1.0)
-                    continue
-                sock = await connect(part.plan, part.plan.edge, source, rcvbuf=2_048)
-                with contextlib.closing(sock):
-                    part.counts["opened"] += 1
-                    await loop.sock_sendall(sock, asking(part.plan, "GET", f"/live/{text}/mp3"))
-                    await asyncio.sleep(max(0.0, part.plan.left_s))
-            except Refused as error:
-                part.refuse(str(error))
-                await asyncio.sleep(1.0)
-            except OSError:
-                part.counts["closed on"] += 1
+    async def visit(source: str) -> None:
+        text = plan.ticket or await unsolved_ticket(part, source)
+        if not text:
+            await asyncio.sleep(1.0)
+            return
+        async with opened(part, plan.edge, source, rcvbuf=2_048) as sock:
+            await loop.sock_sendall(sock, asking(plan, "GET", f"/live/{text}/mp3"))
+            await asyncio.sleep(max(0.0, plan.left_s))
 
-    await at_once(part, [lambda i=i: one(i) for i in range(part.fields["count"])])
+    await stubborn(part, part.fields.get("ramp_s", 2.0), 1.0, visit)
 
 
 async def hoard(part: Part) -> None:
-    """Idle connections: opened, and nothing said."""
+    """`count` idle connections: opened, and nothing said."""
 
-    async def one(i: int) -> None:
-        while part.plan.left_s > 0:
-            try:
-                sock = await connect(part.plan, part.plan.door, part.source(i))
-                with contextlib.closing(sock):
-                    part.counts["opened"] += 1
-                    async with asyncio.timeout(max(0.0, part.plan.left_s)):
-                        await asyncio.get_running_loop().sock_recv(sock, 1)
-            except Refused as error:
-                part.refuse(str(error))
-                await asyncio.sleep(0.5)
-            except (OSError, TimeoutError):
-                part.counts["closed on"] += 1
+    async def visit(source: str) -> None:
+        async with opened(part, part.plan.door, source) as sock, asyncio.timeout(max(0.0, part.plan.left_s)):
+            await asyncio.get_running_loop().sock_recv(sock, 1)
 
-    await at_once(part, [lambda i=i: one(i) for i in range(part.fields["count"])])
+    await stubborn(part, 0.0, 0.5, visit)
 
 
 async def mimicry(part: Part) -> None:

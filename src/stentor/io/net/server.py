@@ -27,7 +27,7 @@ from stentor.model.http import Request, Response
 READ_BYTES = 16_384
 LINGER_S = 2.0  # after the last answer: how long the peer may take to close, lest a reset destroy what it has not read
 SWEEP_S = 0.25
-UNFINISHED_S = 0.5  # a request that has begun is a whole one by then, if it is from anybody who wants an answer
+UNFINISHED_S = 0.3  # a request that has begun is a whole one by then, if it is from anybody who wants an answer
 SHAKING_S = 2.5  # from a handshake's dear part, which is ours, to the request: so long nobody else gets its place
 SHED_BUDGETS = 2  # accept budgets that are taken at once where the newest come first: half of them are put off
 _IN = select.EPOLLIN
@@ -271,9 +271,12 @@ class Server:
     def _displace(self, fd: int) -> None:
         """Somebody has to make room: who is here for longest without asking for anything."""
         connection = self._connections[fd]
-        if self._has_said_nothing(connection) and not connection.told:
+        if not self._has_said_nothing(connection):
+            self._close(fd)
+            return
+        if not connection.told:
             self._misses(connection.reader.source)
-        self._close(fd)
+        self._close(fd, abort)
 
     def _has_said_nothing(self, connection: _Connection) -> bool:
         """Clients speak as they come: of a crowd those are cut who have begun, and that is not their doing."""
