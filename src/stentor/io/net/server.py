@@ -271,12 +271,9 @@ class Server:
     def _displace(self, fd: int) -> None:
         """Somebody has to make room: who is here for longest without asking for anything."""
         connection = self._connections[fd]
-        if not self._has_said_nothing(connection):
-            self._close(fd)
-            return
-        if not connection.told:
+        if self._has_said_nothing(connection) and not connection.told:
             self._misses(connection.reader.source)
-        self._close(fd, abort)
+        self._close(fd)
 
     def _has_said_nothing(self, connection: _Connection) -> bool:
         """Clients speak as they come: of a crowd those are cut who have begun, and that is not their doing."""
