@@ -109,7 +109,10 @@ def test_whoever_waits_comes_before_whoever_comes_now() -> None:
     house.places = Ranks(range(1, 6))
     called = house.look()
     assert (called.gate, called.mark, called.called) == (Gate.FREE, 5, 5), "their seats are kept"
-    house.places.ranks += range(6, 100)
+    house.places.ranks += range(6, 55)
+    called = house.look()
+    assert (called.gate, called.mark, called.called) == (Gate.QUEUE, 54, 54), "not half of the seats that are free"
+    house.places.ranks += range(55, 100)
     called = house.look()
     assert (called.gate, called.mark, called.called) == (Gate.QUEUE, 99, 99)
     house.places.ranks += range(100, 200)

@@ -228,7 +228,7 @@ class Admission:
             return Gate.CLOSED
         if facts.gathering:
             return Gate.GATHERING
-        if waiting > min(free, self._allowance) or not self._at_once(facts, free - waiting):
+        if waiting > max(0.0, min(free / 2, self._allowance)) or not self._at_once(facts, free - waiting):
             return Gate.QUEUE
         self._free_until_ms = self._tick_ms + REPORT_MS
         return Gate.FREE
@@ -241,7 +241,8 @@ class Admission:
     def _advance(self, facts: Facts, free: int, passed: int, places: Places) -> int:
         """Move the mark to the place that is next for the last seat; -> how many are called by that. Those who cannot
         come take nothing of the rate: else whoever stands behind a flood's places waits as if it were people. Where
-        there are seats for all who wait and more, all are called, lest those who come meanwhile keep the line alive."""
+        there are seats for all who wait and as many more, all are called, lest those who come meanwhile keep the line
+        alive; the others are for those whose place below the mark is not known here yet."""
         if self.gate is Gate.FREE:
             count = places.total - passed
         elif self.gate is Gate.QUEUE and free > 0:
