@@ -49,7 +49,7 @@ def test_the_wall_clock_jumps_during_a_show(on_air: OnAir, clock: Clock, tmp_pat
         clock.jump(offset)
         until(lambda hours=hours: off_by_hours(on_air) == hours, "the studio's clock has jumped")
         on_air.airs(4)
-        assert len(on_air.stage().speakers) == 1
+        until(lambda: len(on_air.stage().speakers) == 1, "the speaker is there, or back: the machine may be busy")
     on_air.airs_a_voice(2 * WITHIN_S)
     assert on_air.running.pids() == before
     on_air.end()

@@ -31,6 +31,10 @@ HEAD_BYTES_MAX = 65_536
 POLL_S_MAX = 2.0  # an honest page asks again at its time; in these rehearsals, which are short, no later than that
 BACK_S_MAX = 4.0  # of the waits between tries of an honest page
 LAST_S = 2.0
+GRACE_S, HEARD_S = (
+    15.0,
+    1.0,
+)  # beyond the end: for honest people who were told to come again, and so that they hear some
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -62,6 +66,7 @@ class Part:
         self.gaps_ms: list[float] = []
         self.listened_s = 0.0
         self.refused_at: list[float] = []
+        self.grace_s = 0.0
         self.rng = random.Random(fields["name"])
         network = ipaddress.ip_network(fields["net"])
         self._first, self._size = int(network.network_address), network.num_addresses
@@ -169,7 +174,7 @@ async def ticket(part: Part, source: str, headers: Headers = ()) -> str:
     if plan.ticket:
         return plan.ticket
     began = time.monotonic()
-    while plan.left_s > 0:
+    while plan.left_s + part.grace_s > 0:
         query = "&".join(text for text in (f"place={place}" if place else "", solved) if text)
         try:
             path = f"/s/{plan.show}/join" + (f"?{query}" if query else "")
@@ -238,7 +243,8 @@ async def person(part: Part, source: str, stay_s: float, headers: Headers = ()) 
         part.counts["never let in"] += 1
         return
     part.counts["joined"] += 1
-    until, fails, heard = min(time.monotonic() + stay_s, part.plan.began + part.plan.for_s), 0, False
+    now, fails, heard = time.monotonic(), 0, False
+    until = max(min(now + stay_s, part.plan.began + part.plan.for_s), now + HEARD_S)
     while time.monotonic() < until:
         before = part.listened_s
         try:
@@ -255,6 +261,7 @@ async def person(part: Part, source: str, stay_s: float, headers: Headers = ()) 
 
 async def listeners(part: Part) -> None:
     """`count` people who come within `ramp_s` and stay; `behind` so many of them share an address."""
+    part.grace_s = GRACE_S
     count, ramp_s, behind = part.fields["count"], part.fields.get("ramp_s", 2.0), part.fields.get("behind", 1)
     await at_once(
         part, [lambda i=i: late(i * ramp_s / count, person(part, part.source(i // behind), 1e6)) for i in range(count)]
@@ -268,6 +275,7 @@ async def late(wait_s: float, then: Awaitable[None]) -> None:
 
 async def joins(part: Part) -> None:
     """`per_s` people a second, each of whom stays for `stay_s`; the last ones have time enough to hear something."""
+    part.grace_s = GRACE_S
     part.fields.setdefault("for_s", part.plan.left_s - LAST_S)
     behind, stay_s = part.fields.get("behind", 1), part.fields.get("stay_s", 4.0)
     await rate(part, lambda i: person(part, part.source(i // behind), stay_s))
@@ -465,7 +473,7 @@ async def at_once(part: Part, all_: list[Callable[[], Awaitable[None]]]) -> None
 
 async def _rest(part: Part, running: set[asyncio.Task[None]]) -> None:
     if running:
-        _, left = await asyncio.wait(running, timeout=max(0.1, part.plan.left_s + 1))
+        _, left = await asyncio.wait(running, timeout=max(0.1, part.plan.left_s + 1) + part.grace_s)
         for task in left:
             task.cancel()
         part.counts["unfinished"] += len(left)
