@@ -43,10 +43,12 @@ def test_the_tick_comes_before_events_and_what_is_deferred_after_them(loop, pipe
 def test_what_takes_many_turns_lets_the_tick_come_first_in_each(loop):
     order = []
     loop.tick_first(lambda: order.append("tick") or math.inf)
-    loop.spread(range(3), lambda number: (order.append(number), time.sleep(TURN_S)))
-    loop.turn(math.inf)
-    loop.turn(math.inf)
-    assert order == [0, "tick", 1, "tick", 2]
+    table = {number: object() for number in range(4)}
+    loop.spread(table, lambda number, item: (order.append(number), time.sleep(TURN_S)))
+    table[2] = object()
+    for _ in range(3):
+        loop.turn(time.monotonic())
+    assert order == [0, "tick", 1, "tick", 3, "tick"], "and what is another one by then is left alone"
 
 
 def test_the_wait_ends_when_the_tick_wants_to_be_called(loop):

@@ -9,7 +9,8 @@ The seats of those who have just dropped out are kept for `RETURN_MS`: the liste
 that time. So a broken cable does not fill the hall with strangers, and an edge that is not heard of for a moment is
 not empty. Seats can be exceeded by those who come back after their turn has lapsed or their seat was given away, by
 those called who arrive while others are on their way back, and by places with the rank of the last one called or, from
-a door that has not heard of the mark, below it; not by more.
+a door that has not heard of the mark, below it; where the mark runs ahead because there are seats for all who wait, by
+those below it who were not known here yet and are more than half of the seats that were free; not by more.
 """
 
 from __future__ import annotations
@@ -49,9 +50,9 @@ class Places(Protocol):
 class Facts(NamedTuple):
     """What is, as of now. `arrivals` and `tickets` have been counted since the last time; tickets of those who were
     called are not among these. Before the draw, `gathered` are there and it comes in `draw_in_ms`. No place will come
-    below the rank `settled`: the mark goes no further, or whoever came next could walk past it. `void` tickets and
-    places, of those counted before, are of people who cannot come (core/rules.py). `hasty`: many of those called may
-    never come; who comes late has lost nothing but the seat, for their place stays at the front."""
+    below the rank `settled`: while seats are short the mark goes no further, or whoever came next could walk past it.
+    `void` tickets and places, of those counted before, are of people who cannot come (core/rules.py). `hasty`: many of
+    those called may never come; who comes late has lost nothing but the seat, for their place stays at the front."""
 
     cap: int
     listening: int

@@ -9,7 +9,7 @@ import math
 import os
 import select
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 READABLE = select.EPOLLIN
@@ -63,15 +63,16 @@ class Loop:
         taken again in it, so no event meets the wrong owner."""
         self._deferred.append(call)
 
-    def spread(self, items: Iterable[Item], work: Callable[[Item], object]) -> None:
-        """`work` on every item, now and in as many turns as that takes: closing thousands of sockets keeps nobody else
-        waiting. Whether an item is still what it was, `work` has to see."""
-        rest = iter(items)
+    def spread(self, table: Mapping[int, Item], work: Callable[[int, Item], object]) -> None:
+        """`work` on every entry that `table` has now, and has still when its turn comes, in as many turns as that
+        takes: closing thousands of sockets keeps nobody else waiting."""
+        rest = iter(list(table.items()))
 
         def go_on() -> None:
             until_s = time.monotonic() + TURN_S
-            for item in rest:
-                work(item)
+            for key, item in rest:
+                if table.get(key) is item:
+                    work(key, item)
                 if time.monotonic() > until_s:
                     self.call_soon(go_on)
                     return

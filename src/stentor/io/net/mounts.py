@@ -306,18 +306,18 @@ class Mounts:
         channel.drop_empty()
 
     def _sweep(self) -> None:
-        self._loop.spread(list(self._behind.items()), lambda one: self._look_at(*one))
-        self._loop.spread(list(self._leaving.items()), lambda one: self._let_go(*one))
+        self._loop.spread(self._behind, self._look_at)
+        self._loop.spread(self._leaving, self._let_go)
 
     def _look_at(self, fd: int, one: Behind) -> None:
-        if self._behind.get(fd) is one and self._judge(one, time.monotonic()) is Fate.DROP:
+        if self._judge(one, time.monotonic()) is Fate.DROP:
             self.counters.drops += 1
             if self._attendance is not None:
                 self._attendance.drop(fd)
             self._part(fd, abort)
 
     def _let_go(self, fd: int, leaving: tuple[socket.socket, float]) -> None:
-        if self._leaving.get(fd) is leaving and time.monotonic() >= leaving[1]:
+        if time.monotonic() >= leaving[1]:
             self._part(fd)
 
     def close(self) -> None:

@@ -422,12 +422,13 @@ class Server:
 
     def shut_out(self, is_out: Callable[[str], bool]) -> None:
         """Close the connections from addresses that `is_out` names: they were taken before it did."""
-        self._loop.spread(list(self._connections.items()), lambda one: self._close_if(is_out, *one))
 
-    def _close_if(self, is_out: Callable[[str], bool], fd: int, connection: _Connection) -> None:
-        if self._connections.get(fd) is connection and is_out(connection.reader.source):
-            self.counters.blocked += 1
-            self._close(fd, abort)
+        def look_at(fd: int, connection: _Connection) -> None:
+            if is_out(connection.reader.source):
+                self.counters.blocked += 1
+                self._close(fd, abort)
+
+        self._loop.spread(self._connections, look_at)
 
     def _refuse(self, connection: _Connection, response: Response) -> None:
         self.counters.malformed += 1
@@ -485,12 +486,10 @@ class Server:
 
     def _sweep(self) -> None:
         """Close what is over its time, and accept again if that had to rest."""
-        self._loop.spread(list(self._connections.items()), lambda one: self._look_at(*one))
+        self._loop.spread(self._connections, self._look_at)
         self._resume()
 
     def _look_at(self, fd: int, connection: _Connection) -> None:
-        if self._connections.get(fd) is not connection:
-            return
         now = time.monotonic()
         unfinished_s = connection.deadline_s - self._limits.headers_timeout_s + UNFINISHED_S
         if not connection.told and not connection.reader.idle and now >= unfinished_s:
